@@ -1,0 +1,1 @@
+"""One short file per subcommand: parse options, wire source to sink."""

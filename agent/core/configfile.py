@@ -1,0 +1,223 @@
+"""From a TOML file and the environment to a `Config`, or to one line that says where, what, and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
+
+import msgspec
+
+from agent.core import config as keys
+from agent.core.choice import Choice, Deadline, Enabled, Pace, Threads
+from agent.core.config import Config
+from agent.core.errors import ConfigError
+from agent.core.sensor import Kind, SensorConfig
+from agent.core.units import Quantity
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX: Final = "EMBERD_"
+SYSTEM_PATH: Final = Path("/etc/emberd/config.toml")
+_PARSED: Final = (Quantity, Enabled, Threads, Pace, Deadline)
+
+
+def locate(asked: str | None, environment: Mapping[str, str], here: Path, system: Path = SYSTEM_PATH) -> Path | None:
+    """Return the file to read: the one asked for, `$EMBERD_CONFIG`, `./config.toml`, then the system's; or None.
+
+    Raises:
+        ConfigError: a file that was asked for is not there.
+    """
+    named = asked or environment.get("EMBERD_CONFIG")
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            raise ConfigError(f"{named}: there is no such file")
+        return path
+    return next((path for path in (here / "config.toml", system) if path.is_file()), None)
+
+
+def read(path: Path | None, environment: Mapping[str, str], kinds: Mapping[str, Kind]) -> Config:
+    """Return the configuration in a file (None: the defaults), with the environment's overrides.
+
+    Raises:
+        ConfigError: something in it cannot be right; the message names the file, the key and the nearest right one.
+    """
+    origin = str(path) if path else "defaults"
+    raw: dict[str, Any] = {}
+    if path is not None:
+        try:
+            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{origin}: cannot be read: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{origin}: not TOML: {error}") from error
+    try:
+        parsed = parse(raw, kinds)
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from None
+    overridden = _override(raw, environment, kinds)
+    if not overridden:
+        return parsed
+    try:
+        return parse(raw, kinds)
+    except ConfigError as error:
+        raise ConfigError(f"environment ({', '.join(overridden)}): {error}") from None
+
+
+def parse(raw: Mapping[str, Any], kinds: Mapping[str, Kind]) -> Config:
+    """Return the configuration of a decoded TOML document.
+
+    Raises:
+        ConfigError: with the key's path, without the file's name.
+    """
+    document = dict(raw)
+    sensors = document.get("sensors", {})
+    if not isinstance(sensors, dict):
+        raise ConfigError("sensors: must be a table")
+    _refuse_unknown(document, Config, "")
+    own = set(keys.SensorsConfig.__struct_fields__) - {"tables"}
+    for name in sensors:
+        if name not in own and name not in kinds:
+            raise ConfigError(f"sensors.{name}: unknown key{_nearest(name, [*own, *kinds])}")
+    tables = {name: _sensor_table(name, kind, sensors.get(name, {})) for name, kind in kinds.items()}
+    document["sensors"] = {key: value for key, value in sensors.items() if key in own}
+    parsed = _convert(document, Config, "")
+    return msgspec.structs.replace(parsed, sensors=msgspec.structs.replace(parsed.sensors, tables=tables))
+
+
+def plain(value: object) -> Any:  # noqa: ANN401 - whatever TOML and JSON can hold
+    """Return a configuration, or a part of one, in the words in which it is written."""
+    if isinstance(value, keys.SensorsConfig):
+        return {"root": value.root, **{name: plain(table) for name, table in value.tables.items()}}
+    if isinstance(value, msgspec.Struct):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if isinstance(value, Quantity):
+        return str(value)
+    if isinstance(value, Choice):
+        return value.written()
+    return value
+
+
+def _sensor_table(name: str, kind: Kind, table: object) -> SensorConfig:
+    if not isinstance(table, dict):
+        raise ConfigError(f"sensors.{name}: must be a table")
+    _refuse_unknown(table, kind.Config, f"sensors.{name}.")
+    return _convert(table, kind.Config, f"sensors.{name}.")
+
+
+def _decode(kind: type, written: object) -> object:
+    if issubclass(kind, _PARSED):
+        return kind.parse(written)
+    raise NotImplementedError(kind)
+
+
+AnyStruct = Any
+
+
+def _convert(table: Mapping[str, Any], kind: type[AnyStruct], prefix: str) -> AnyStruct:
+    try:
+        return msgspec.convert(table, kind, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).rpartition(" - at `$")
+        if not what:
+            raise ConfigError(f"{prefix.rstrip('.')}{': ' if prefix else ''}{error}") from None
+        place = (prefix + where.rstrip("`").lstrip(".")).rstrip(".")
+        raise ConfigError(f"{place}: {what}") from None
+
+
+def _refuse_unknown(table: Mapping[str, Any], kind: type[msgspec.Struct], prefix: str) -> None:
+    known = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for key, value in table.items():
+        if key not in known:
+            raise ConfigError(f"{prefix}{key}: unknown key{_nearest(key, known)}")
+        inner = _struct_in(known[key])
+        if inner is None or inner is keys.SensorsConfig:
+            continue
+        if isinstance(value, dict):
+            _refuse_unknown(value, inner, f"{prefix}{key}.")
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, dict):
+                    _refuse_unknown(item, inner, f"{prefix}{key}[{index}].")
+
+
+def _nearest(word: str, known: Any) -> str:  # noqa: ANN401 - any collection of words
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f'; did you mean "{near[0]}"?' if near else f"; known here: {', '.join(sorted(known))}"
+
+
+def _struct_in(kind: Any) -> type[msgspec.Struct] | None:  # noqa: ANN401 - a type expression
+    for candidate in (kind, *get_args(kind)):
+        if isinstance(candidate, type) and issubclass(candidate, msgspec.Struct):
+            return candidate
+    return None
+
+
+def _override(raw: dict[str, Any], environment: Mapping[str, str], kinds: Mapping[str, Kind]) -> list[str]:
+    """Write the environment's values into a decoded document; return the names that were used."""
+    used = []
+    for name in sorted(environment):
+        path = name.removeprefix(PREFIX).lower().split("__")
+        if not name.startswith(PREFIX) or not (len(path) > 1 or path[0] in Config.__struct_fields__):
+            continue
+        try:
+            _place(raw, path, environment[name], Config, kinds)
+        except (KeyError, TypeError, ValueError, IndexError):
+            raise ConfigError(f"environment: {name}: there is no such key{_nearest(path[0], Config.__struct_fields__)}") from None
+        used.append(name)
+    return used
+
+
+def _place(raw: dict[str, Any], path: list[str], text: str, kind: type[msgspec.Struct], kinds: Mapping[str, Kind]) -> None:
+    here: Any = raw
+    for position, step in enumerate(path[:-1]):
+        table = _field_type(kind, step)
+        inner = _struct_in(table)
+        if kind is keys.SensorsConfig and step in kinds:
+            inner = kinds[step].Config
+        if inner is None:
+            raise KeyError(step)
+        kind = inner
+        if step == "workload":
+            rows = here.setdefault(step, [{}])
+            index = int(path[position + 1])
+            if index == len(rows):
+                rows.append({})
+            here[step] = rows
+            below = path[position + 2 :]
+            if len(below) != 1:
+                raise KeyError(step)
+            rows[index][below[0]] = _typed(text, _field_type(kind, below[0]))
+            return
+        here = here.setdefault(step, {})
+    here[path[-1]] = _typed(text, _field_type(kind, path[-1]))
+
+
+def _field_type(kind: type[msgspec.Struct], name: str) -> Any:  # noqa: ANN401 - a type expression
+    for field in msgspec.structs.fields(kind):
+        if field.name == name:
+            return field.type
+    if kind is keys.SensorsConfig:
+        return None
+    raise KeyError(name)
+
+
+def _typed(text: str, kind: Any) -> Any:  # noqa: ANN401 - whatever TOML can hold
+    """Return an environment's text as the type its key has: text stays text, everything else is read as TOML where it can be."""
+    bare = cast("Any", get_args(kind)[0] if get_args(kind) and not isinstance(kind, type) else kind)
+    if bare is str:
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

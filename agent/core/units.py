@@ -1,0 +1,107 @@
+"""Physical values as people write them, turned once into base units.
+
+`30`, `30s`, `33 ms`, `5 min` become seconds; `30 Hz`, `0.01 ohm`, `8 A`, `100 MB` their own types. Each type is a float in
+the base unit, so arithmetic needs no conversion and the type says what the number is.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from typing import ClassVar, TypeVar
+
+_WRITTEN = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s].*?)?\s*")
+
+AnyQuantity = TypeVar("AnyQuantity", bound="Quantity")
+
+
+class Quantity(float):
+    """A number in a base unit that knows how its unit is written.
+
+    `units` maps each accepted spelling to its size in the base unit. `bare_allowed` says whether a number without a unit means
+    the base unit.
+    """
+
+    noun: ClassVar[str] = "a number"
+    example: ClassVar[str] = "1"
+    units: ClassVar[dict[str, float]] = {}
+    bare_allowed: ClassVar[bool] = False
+
+    @classmethod
+    def parse(cls: type[AnyQuantity], written: object) -> AnyQuantity:
+        """Read a value as a person wrote it.
+
+        Raises:
+            ValueError: it is not a number, its unit is unknown, or it has none and needs one. The message names the nearest
+                unit.
+        """
+        if isinstance(written, (int, float)) and not isinstance(written, bool):
+            return cls._of(float(written), None, written)
+        if not isinstance(written, str):
+            raise ValueError(f"{written!r} is not {cls.noun}; write it like {cls.example!r}")
+        match = _WRITTEN.fullmatch(written)
+        if match is None:
+            raise ValueError(f"{written!r} is not {cls.noun}; write it like {cls.example!r}")
+        return cls._of(float(match[1]), match[2], written)
+
+    @classmethod
+    def _of(cls: type[AnyQuantity], number: float, unit: str | None, written: object) -> AnyQuantity:
+        if not math.isfinite(number) or number < 0:
+            raise ValueError(f"{written!r} is not {cls.noun}; it must be finite and not negative")
+        if unit is None:
+            if not cls.bare_allowed:
+                raise ValueError(f"{written!r} has no unit; write it like {cls.example!r}")
+            return cls(number)
+        if unit not in cls.units:
+            near = difflib.get_close_matches(unit, cls.units, n=1, cutoff=0.3)
+            hint = f'did you mean "{number:g} {near[0]}"?' if near else f"units are {', '.join(cls.units)}"
+            raise ValueError(f"{written!r} is not {cls.noun}; {hint}")
+        return cls(number * cls.units[unit])
+
+    def __str__(self) -> str:
+        """Write the value in the largest unit that keeps it short, as `parse` reads it."""
+        spelled = [f"{float(self) / size:.9g} {unit}" for unit, size in self.units.items()]
+        return min(spelled, key=lambda text: (len(text.split()[0]), "e" in text))
+
+
+class Seconds(Quantity):
+    """A duration."""
+
+    noun = "a duration"
+    example = "30 s"
+    units: ClassVar[dict[str, float]] = {
+        "s": 1.0,
+        "min": 60.0,
+        "m": 60.0,
+        "ms": 1e-3,
+        "us": 1e-6,
+        "h": 3600.0,
+        "d": 86400.0,
+    }
+    bare_allowed = True
+
+
+class Hertz(Quantity):
+    """A rate or a clock."""
+
+    noun = "a rate"
+    example = "30 Hz"
+    units: ClassVar[dict[str, float]] = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9, "mHz": 1e-3}
+
+
+class Bytes(Quantity):
+    """An amount of storage."""
+
+    noun = "a size"
+    example = "100 MB"
+    units: ClassVar[dict[str, float]] = {
+        "B": 1.0,
+        "kB": 1e3,
+        "MB": 1e6,
+        "GB": 1e9,
+        "KiB": 1024.0,
+        "MiB": 1024.0**2,
+        "GiB": 1024.0**3,
+    }
+    bare_allowed = True

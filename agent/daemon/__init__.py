@@ -1,0 +1,1 @@
+"""Engine and publisher joined into a service: signals, reload, shut-down."""

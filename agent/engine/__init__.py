@@ -1,0 +1,1 @@
+"""What run, bench and replay share: supervisor of workloads, sampler of sensors, assembly of windows."""

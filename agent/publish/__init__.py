@@ -1,0 +1,1 @@
+"""Where records go: the spool first, then MQTT."""

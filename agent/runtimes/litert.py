@@ -1,0 +1,38 @@
+"""LiteRT, the successor of TensorFlow Lite: the package `ai-edge-litert`. It applies XNNPACK by itself, to quantised models too."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+
+from agent.core.errors import Unusable
+from agent.runtimes import _interpreter
+from agent.runtimes.runtime import Request, Session
+
+NAME = "litert"
+PACKAGE = "ai_edge_litert"
+
+
+def find() -> Litert | None:
+    """Return LiteRT where its package is installed. Nothing of it is imported yet."""
+    return Litert() if importlib.util.find_spec(PACKAGE) else None
+
+
+class Litert:
+    """LiteRT."""
+
+    def version(self) -> str:
+        """Return `litert` and the package's version."""
+        return f"{NAME} {importlib.metadata.version('ai-edge-litert')}"
+
+    def load(self, request: Request) -> Session:
+        """Load a model; see `Runtime.load`."""
+        try:
+            from ai_edge_litert.interpreter import Interpreter, load_delegate  # noqa: PLC0415 - costs 10 MB; only where it runs
+        except ImportError as error:
+            raise Unusable(f"{NAME} is installed but does not load: {error}") from error
+        try:
+            delegates = [load_delegate(path) for path in request.delegates]
+        except (ValueError, OSError, RuntimeError) as error:
+            raise Unusable(f"delegate {', '.join(request.delegates)} does not load: {error}") from error
+        return _interpreter.load(Interpreter, request, delegates, request.delegates)
