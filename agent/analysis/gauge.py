@@ -89,9 +89,7 @@ class Readings:
     def gauges(self, metric: str) -> dict[str, Gauge] | None:
         """Return name → figures of a metric, or None where nothing was read."""
         found = {
-            name: Gauge(
-                last=tidy(spread.last), min=tidy(spread.min), mean=tidy(spread.sum / spread.count), max=tidy(spread.max)
-            )
+            name: Gauge(last=tidy(spread.last), min=tidy(spread.min), mean=tidy(spread.sum / spread.count), max=tidy(spread.max))
             for (of, name), spread in self._spreads.items()
             if of == metric
         }

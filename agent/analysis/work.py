@@ -117,20 +117,19 @@ def join(parts: list[Inferences]) -> Inferences:
     """Return runs of inferences as one. Losses are not carried over."""
     if not parts:
         return Inferences()
-    columns = (
-        "start_nanoseconds",
-        "invoke_nanoseconds",
-        "late_nanoseconds",
-        "input_nanoseconds",
-        "output_nanoseconds",
-        "flags",
+    return Inferences(
+        start_nanoseconds=np.concatenate([part.start_nanoseconds for part in parts]),
+        invoke_nanoseconds=np.concatenate([part.invoke_nanoseconds for part in parts]),
+        late_nanoseconds=np.concatenate([part.late_nanoseconds for part in parts]),
+        input_nanoseconds=np.concatenate([part.input_nanoseconds for part in parts]),
+        output_nanoseconds=np.concatenate([part.output_nanoseconds for part in parts]),
+        flags=np.concatenate([part.flags for part in parts]),
     )
-    return Inferences(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns})
 
 
 def histogram(nanoseconds: NDArray[np.int64]) -> Histogram:
     """Return the histogram of durations in nanoseconds, in seconds."""
-    counted = Histogram.of(nanoseconds * SECONDS_PER_NANOSECOND)
+    counted = Histogram.of(nanoseconds.astype(np.float64) * SECONDS_PER_NANOSECOND)
     # The sum is exact in nanoseconds; adding floats up is not.
     return Histogram(
         scale=counted.scale,

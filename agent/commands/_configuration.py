@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 def add_config_argument(parser: argparse.ArgumentParser) -> None:
     """Declare `--config`."""
-    parser.add_argument("--config", metavar="F", help="configuration file (else $EMBERD_CONFIG, ./config.toml, /etc/emberd/config.toml)")
+    parser.add_argument(
+        "--config", metavar="F", help="configuration file (else $EMBERD_CONFIG, ./config.toml, /etc/emberd/config.toml)"
+    )
 
 
 def read(arguments: argparse.Namespace, kinds: Mapping[str, Kind]) -> Config:

@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(error.exit_code)
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody to tell.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return int(ExitCode.DONE)
     except KeyboardInterrupt:
         return 130

@@ -19,7 +19,6 @@ from agent.daemon.service import Service
 from agent.daemon.wiring import Host
 from agent.engine import catalogue
 from agent.engine.process import ChildProcess
-from agent.publish.publisher import Stored
 from agent.view import line
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.core.config import Config
-    from agent.publish.publisher import Sink
+    from agent.publish.publisher import Sink, Stored
     from agent.workload.plan import Plan
 
 
@@ -106,7 +105,9 @@ def _as_json(stored: Stored) -> str | None:
 
 
 def _as_line(stored: Stored) -> str:
-    return line.line(msgspec.json.decode(stored.wire, type=Window if stored.kind == "window" else Event))
+    if stored.kind == "window":
+        return line.line(msgspec.json.decode(stored.wire, type=Window))
+    return line.line(msgspec.json.decode(stored.wire, type=Event))
 
 
 def _log(*, verbose: bool) -> None:

@@ -7,7 +7,6 @@ from typing import ClassVar, Generic, TypeVar
 from agent.core.units import Hertz, Quantity, Seconds
 
 Value = TypeVar("Value")
-Self = TypeVar("Self", bound="Choice")  # type: ignore[type-arg]
 
 
 class Choice(Generic[Value]):
@@ -23,7 +22,7 @@ class Choice(Generic[Value]):
 
     def __eq__(self, other: object) -> bool:
         """Compare with another choice of the same key."""
-        return type(self) is type(other) and self.value == other.value  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.value == other.value
 
     def __hash__(self) -> int:
         """Agree with equality."""

@@ -62,9 +62,9 @@ class WorkloadConfig(_Table, frozen=True, kw_only=True):
         Threads, _said('"auto": the allowed cores less one for the monitor, shared among the workloads; or a number.')
     ] = Threads()
     pace: Annotated[Pace, _said('"sustained": back to back; or a rate such as "30 Hz".')] = Pace()
-    deadline: Annotated[
-        Deadline, _said('"none" or e.g. "33 ms": judges the response when paced, the latency otherwise.')
-    ] = Deadline()
+    deadline: Annotated[Deadline, _said('"none" or e.g. "33 ms": judges the response when paced, the latency otherwise.')] = (
+        Deadline()
+    )
     inputs: Annotated[str, _said('"random" (seeded), or a folder of .npy, or an .npz.')] = "random"
     warmup: Annotated[int, msgspec.Meta(ge=1, le=100_000, description="Inferences before the first that counts.")] = 50
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args
 
 import msgspec
 
@@ -13,7 +13,6 @@ from agent.core import config as keys
 from agent.core.choice import Choice, Deadline, Enabled, Pace, Threads
 from agent.core.config import Config
 from agent.core.errors import ConfigError
-from agent.core.sensor import Kind, SensorConfig
 from agent.core.units import Quantity
 
 if sys.version_info >= (3, 11):
@@ -23,6 +22,8 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from agent.core.sensor import Kind, SensorConfig
 
 PREFIX: Final = "EMBERD_"
 SYSTEM_PATH: Final = Path("/etc/emberd/config.toml")
@@ -121,7 +122,7 @@ def _decode(kind: type, written: object) -> object:
     raise NotImplementedError(kind)
 
 
-AnyStruct = Any
+AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
 
 
 def _convert(table: Mapping[str, Any], kind: type[AnyStruct], prefix: str) -> AnyStruct:

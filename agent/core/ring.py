@@ -72,8 +72,13 @@ class Flag(enum.IntFlag):
 class Memory(Protocol):
     """What a writer needs of a ring's memory: indexed stores and loads of 64-bit words."""
 
-    def __setitem__(self, index: int, word: int, /) -> None: ...
-    def __getitem__(self, index: int, /) -> int: ...
+    def __setitem__(self, index: int, word: int, /) -> None:
+        """Store one word."""
+        ...
+
+    def __getitem__(self, index: int, /) -> int:
+        """Load one word."""
+        ...
 
 
 def create() -> int:
@@ -126,9 +131,7 @@ def writer(memory: Memory, capacity: int) -> Callable[[int, int, int, int, int, 
         memory[index] = start
         memory[index + 1] = word_1
         memory[index + 2] = word_2
-        memory[index + 3] = (
-            written * NUMBER_FACTOR + start * factor_start + word_1 * factor_invoke + word_2 * factor_late
-        ) & MASK
+        memory[index + 3] = (written * NUMBER_FACTOR + start * factor_start + word_1 * factor_invoke + word_2 * factor_late) & MASK
         memory[WORD_HEAD] = written
 
     return write

@@ -10,9 +10,12 @@ import errno
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.core.errors import Absent, SensorFault
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # sysfs gives one page; a file that claims more is not what it says it is.
 MOST_BYTES = 65_536
@@ -60,7 +63,7 @@ class Tree:
             SensorFault: the folder is there and cannot be read.
         """
         try:
-            return tuple(sorted(os.listdir(self.path(relative)), key=_numerically))
+            return tuple(sorted((entry.name for entry in self.path(relative).iterdir()), key=_numerically))
         except (FileNotFoundError, NotADirectoryError):
             return ()
         except OSError as error:

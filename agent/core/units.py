@@ -9,11 +9,12 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _WRITTEN = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s].*?)?\s*")
-
-AnyQuantity = TypeVar("AnyQuantity", bound="Quantity")
 
 
 class Quantity(float):
@@ -29,7 +30,7 @@ class Quantity(float):
     bare_allowed: ClassVar[bool] = False
 
     @classmethod
-    def parse(cls: type[AnyQuantity], written: object) -> AnyQuantity:
+    def parse(cls, written: object) -> Self:
         """Read a value as a person wrote it.
 
         Raises:
@@ -39,14 +40,14 @@ class Quantity(float):
         if isinstance(written, (int, float)) and not isinstance(written, bool):
             return cls._of(float(written), None, written)
         if not isinstance(written, str):
-            raise ValueError(f"{written!r} is not {cls.noun}; write it like {cls.example!r}")
+            raise ValueError(f"{written!r} is not {cls.noun}; write it like {cls.example!r}")  # noqa: TRY004 - a wrong value
         match = _WRITTEN.fullmatch(written)
         if match is None:
             raise ValueError(f"{written!r} is not {cls.noun}; write it like {cls.example!r}")
         return cls._of(float(match[1]), match[2], written)
 
     @classmethod
-    def _of(cls: type[AnyQuantity], number: float, unit: str | None, written: object) -> AnyQuantity:
+    def _of(cls, number: float, unit: str | None, written: object) -> Self:
         if not math.isfinite(number) or number < 0:
             raise ValueError(f"{written!r} is not {cls.noun}; it must be finite and not negative")
         if unit is None:

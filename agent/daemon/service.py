@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +18,7 @@ from agent.engine.engine import Engine, Health, Poked, Record
 from agent.publish.publisher import Publisher, Sink, State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from agent.core.config import Config
     from agent.core.sensor import Kind

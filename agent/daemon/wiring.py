@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,6 +22,8 @@ from agent.workload import model as models
 from agent.workload.plan import Plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from agent.core.clock import Clock
     from agent.core.config import Config, WorkloadConfig
     from agent.core.sensor import Kind
@@ -104,8 +105,7 @@ def build_engine(config: Config, host: Host, kinds: Mapping[str, Kind], duration
         board=board,
         clock=host.clock,
         plans=tuple(
-            plan_workload(workload, cores.workloads[workload.name], must_exist=not host.is_service)
-            for workload in config.workload
+            plan_workload(workload, cores.workloads[workload.name], must_exist=not host.is_service) for workload in config.workload
         ),
         works={
             workload.name: Work(

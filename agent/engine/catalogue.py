@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from agent import sensors
-from agent.core.sensor import Kind
+
+if TYPE_CHECKING:
+    from agent.core.sensor import Kind
 
 
 def kinds() -> dict[str, Kind]:

@@ -6,13 +6,14 @@ its core.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.core.errors import Absent, SensorFault
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from agent.core.choice import Threads
     from agent.core.tree import Tree
 

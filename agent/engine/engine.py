@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import selectors
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +23,8 @@ from agent.engine.watch import HANGS_AFTER_SECONDS, Turn, Watch
 from agent.engine.window import Assembly, Member, Moment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from agent.analysis.work import Work
     from agent.core.clock import Clock
     from agent.core.metric import Fold

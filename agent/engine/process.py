@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_ANSWER_BYTES: Final = 65_536
 _KEPT_ERROR_BYTES: Final = 8_192
+_ANSWERS: Final[msgspec.json.Decoder[Answer]] = msgspec.json.Decoder(Answer)
 # What the TensorFlow Lite libraries say when all is well.
 _CHATTER: Final = ("INFO:", "WARNING: All log messages", "I0000")
 
@@ -56,9 +58,9 @@ class Life(Protocol):
 def pin_threads(process: int, cores: tuple[int, ...]) -> None:
     """Let every thread of a process run on these cores only. Threads that end meanwhile, and cores that are off, are let be."""
     with contextlib.suppress(OSError):
-        for thread in os.listdir(f"/proc/{process}/task"):
+        for thread in Path(f"/proc/{process}/task").iterdir():
             with contextlib.suppress(OSError):
-                os.sched_setaffinity(int(thread), cores)
+                os.sched_setaffinity(int(thread.name), cores)
 
 
 @dataclass(slots=True)
@@ -123,7 +125,7 @@ class ChildProcess:
         if not said:
             self._channel.close()
             return None
-        return msgspec.json.decode(said, type=Answer)  # type: ignore[arg-type]
+        return _ANSWERS.decode(said)
 
     def ended(self) -> str | None:
         """Return how the process ended; see `Life.ended`."""

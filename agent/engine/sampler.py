@@ -69,9 +69,7 @@ class Sampler:
         self._clock = clock
         self._samples: deque[Sample] = deque(maxlen=MOST_WAITING)
         self._stop = threading.Event()
-        self._places = [
-            _Place(name, kinds[name], tables[name]) for name in kinds if tables[name].enabled.value is not False
-        ]
+        self._places = [_Place(name, kinds[name], tables[name]) for name in kinds if tables[name].enabled.value is not False]
 
     def start(self) -> None:
         """Start reading.

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from agent.core.record import Inferences
 from agent.workload.plan import Plan, Ready, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from agent.core.record import Inferences
     from agent.engine.process import Life
 
 FIRST_RETRY_SECONDS: Final = 1.0

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from agent.analysis.gauge import Readings, tidy
-from agent.analysis.work import Work
 from agent.core.message import (
     VERSION,
     AgentWindow,
@@ -24,7 +23,7 @@ from agent.core.message import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agent.analysis.work import WorkFigures
+    from agent.analysis.work import Work, WorkFigures
     from agent.core.metric import Fold
     from agent.core.record import Inferences, Sample
     from agent.engine.about import About
@@ -201,9 +200,7 @@ class Assembly:
         return tidy(waited.amount / (waited.amount + used.amount))
 
     def _memory(self) -> Memory | None:
-        found = {
-            name.removeprefix("memory."): int(value) for name, value in (self._readings.last("memory_bytes") or {}).items()
-        }
+        found = {name.removeprefix("memory."): int(value) for name, value in (self._readings.last("memory_bytes") or {}).items()}
         return Memory(**found) if found else None
 
     def _pressure(self) -> Pressure | None:

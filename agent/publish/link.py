@@ -11,7 +11,6 @@ import logging
 import random
 import ssl
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +23,8 @@ from paho.mqtt.properties import Properties
 from agent.core.errors import ConfigError, Unusable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.core.config import MqttConfig
 
 LOGGER: Final = logging.getLogger(__name__)
@@ -97,9 +98,7 @@ class Link:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep_up, name="mqtt", daemon=True)
         # Our own thread decides when to connect again.
-        self._client = Client(
-            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTv5, reconnect_on_failure=False
-        )
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTv5, reconnect_on_failure=False)
         self._client.connect_timeout = CONNECT_SECONDS
         self._client.suppress_exceptions = True
         self._client.will_set(will.topic, will.payload, qos=1, retain=True)

@@ -15,13 +15,13 @@ import sqlite3
 import uuid
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent.core.errors import Unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 FILE: Final = "spool.db"
 FORMAT: Final = 1
@@ -150,7 +150,9 @@ class Spool:
         """Forget messages that somebody else has now."""
         self._database.execute("BEGIN")
         self._database.executemany("DELETE FROM message WHERE seq = ?", [(number,) for number in numbers])
-        self._database.execute("DELETE FROM stream WHERE stream <> ? AND stream NOT IN (SELECT stream FROM message)", (self.stream,))
+        self._database.execute(
+            "DELETE FROM stream WHERE stream <> ? AND stream NOT IN (SELECT stream FROM message)", (self.stream,)
+        )
         self._database.execute("COMMIT")
 
     def held(self) -> dict[str, tuple[int, int]]:
@@ -189,7 +191,8 @@ class Spool:
             )
             count = cursor.rowcount
             self._database.execute(
-                "INSERT INTO counter VALUES ('dropped', ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value", (count,)
+                "INSERT INTO counter VALUES ('dropped', ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                (count,),
             )
             self._database.execute("COMMIT")
             if count <= 0:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def load(interpreter_type: Callable[..., Any], request: Request, delegates: Sequence[Any], delegate_names: Sequence[str]) -> Session:
+def load(
+    interpreter_type: Callable[..., Any], request: Request, delegates: Sequence[Any], delegate_names: Sequence[str]
+) -> Session:
     """Load a model into an interpreter of the given type.
 
     Args:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+from typing import TYPE_CHECKING
 
 from agent.core.errors import Unusable
 from agent.runtimes import _interpreter
-from agent.runtimes.runtime import Request, Session
+
+if TYPE_CHECKING:
+    from agent.runtimes.runtime import Request, Session
 
 NAME = "litert"
 PACKAGE = "ai_edge_litert"

@@ -11,11 +11,13 @@ import ctypes
 import importlib.metadata
 import importlib.util
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from agent.core.errors import Unusable
 from agent.runtimes import _interpreter
-from agent.runtimes.runtime import Request, Session
+
+if TYPE_CHECKING:
+    from agent.runtimes.runtime import Request, Session
 
 NAME = "tflite"
 PACKAGE = "tflite_runtime"

@@ -16,9 +16,7 @@ from agent.core.sensor import SensorConfig, Surroundings
 if TYPE_CHECKING:
     from psutil._ntuples import scputimes
 
-METRICS = (
-    Metric(name="load_ratio", fold=Fold.GAUGE, describes="Share of time that a core, or all of them, was not idle."),
-)
+METRICS = (Metric(name="load_ratio", fold=Fold.GAUGE, describes="Share of time that a core, or all of them, was not idle."),)
 
 
 class Config(SensorConfig, frozen=True, kw_only=True):

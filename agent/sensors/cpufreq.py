@@ -6,13 +6,15 @@ Jetson, and stays there while the hardware throttles; on x86 it is measured. Whi
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent.core.errors import Absent, SensorFault
 from agent.core.metric import Fold, Metric
 from agent.core.record import Fault, Label, Reading, Reads
 from agent.core.sensor import SensorConfig, Surroundings
-from agent.core.tree import Tree
+
+if TYPE_CHECKING:
+    from agent.core.tree import Tree
 
 METRICS = (
     Metric(
@@ -62,12 +64,16 @@ class CpuClocks:
             if governor:
                 governors[governor] = None
             try:
-                kilohertz = self._tree.integer(f"{_FOLDER}/{policy}/scaling_cur_freq")
-                if kilohertz <= 0:
-                    raise SensorFault(f"implausible {kilohertz} kHz")
+                hertz = self._hertz(policy)
             except (Absent, SensorFault) as error:
                 faults.append(Fault(name=policy, reason=str(error)))
                 continue
-            readings.append(Reading(metric=self._metric, name=policy, value=float(kilohertz * _HERTZ_PER_KILOHERTZ)))
+            readings.append(Reading(metric=self._metric, name=policy, value=hertz))
         labels = (Label(metric="governor", text=",".join(governors)),) if governors else ()
         return Reads(readings=tuple(readings), labels=labels, faults=tuple(faults))
+
+    def _hertz(self, policy: str) -> float:
+        kilohertz = self._tree.integer(f"{_FOLDER}/{policy}/scaling_cur_freq")
+        if kilohertz <= 0:
+            raise SensorFault(f"implausible {kilohertz} kHz")
+        return float(kilohertz * _HERTZ_PER_KILOHERTZ)

@@ -6,13 +6,15 @@ Source: Documentation/accounting/psi.rst. Absent on a Raspberry Pi unless the ke
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent.core.errors import Absent, SensorFault
 from agent.core.metric import Fold, Metric
 from agent.core.record import Fault, Reading, Reads
 from agent.core.sensor import SensorConfig, Surroundings
-from agent.core.tree import Tree
+
+if TYPE_CHECKING:
+    from agent.core.tree import Tree
 
 METRICS = (
     Metric(

@@ -20,7 +20,7 @@ from agent.core.errors import Absent, SensorFault
 from agent.core.metric import Fold, Metric
 from agent.core.record import Fault, Reading, Reads
 from agent.core.sensor import SensorConfig, Surroundings
-from agent.core.tree import Tree, to_integer
+from agent.core.tree import to_integer
 from agent.core.units import Seconds
 
 METRICS = (
@@ -114,9 +114,7 @@ class Processes:
         if written:
             figures["written_bytes_total"] = float(written[1])
         life.reads += 1
-        return [
-            Reading(metric=metric, name=name, value=value, instance=life.process) for metric, value in figures.items()
-        ]
+        return [Reading(metric=metric, name=name, value=value, instance=life.process) for metric, value in figures.items()]
 
     def _add_threads(self, folder: str, life: _Life) -> bool:
         """Add what each thread used since it was last seen. Threads that ended keep what they had in the sums."""

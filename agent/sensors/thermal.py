@@ -7,14 +7,16 @@ absent, which is no fault.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent.core.errors import Absent, SensorFault
 from agent.core.metric import Fold, Metric
 from agent.core.record import Fault, Reading, Reads
 from agent.core.sensor import SensorConfig, Surroundings
-from agent.core.tree import Tree
 from agent.core.units import Seconds
+
+if TYPE_CHECKING:
+    from agent.core.tree import Tree
 
 METRICS = (
     Metric(
@@ -100,9 +102,7 @@ def _zones(tree: Tree) -> dict[str, str]:
     folders = [f"{_FOLDER}/{name}" for name in tree.names(_FOLDER) if name.startswith("thermal_zone")]
     types = {folder: tree.text_or_none(f"{folder}/type") or folder.rpartition("/")[2] for folder in folders}
     kinds = list(types.values())
-    return {
-        kind if kinds.count(kind) == 1 else f"{kind}.{_device(tree, folder)}": folder for folder, kind in types.items()
-    }
+    return {kind if kinds.count(kind) == 1 else f"{kind}.{_device(tree, folder)}": folder for folder, kind in types.items()}
 
 
 def _device(tree: Tree, folder: str) -> str:

@@ -36,7 +36,9 @@ def _work(name: str, work: WorkloadWindow) -> str:
     latency = work.latency_seconds
     tail = f" p99 {_duration(latency.p99)}" if latency.p99 is not None else f" max {_duration(latency.max)}"
     rest = "".join(
-        f"  {count} {what}" for count, what in ((work.errors, "errors"), (work.wrong_outputs, "WRONG"), (work.lost_records, "lost")) if count
+        f"  {count} {what}"
+        for count, what in ((work.errors, "errors"), (work.wrong_outputs, "WRONG"), (work.lost_records, "lost"))
+        if count
     )
     memory = f"  {work.rss_bytes / 1e6:.0f} MB" if work.rss_bytes else ""
     return f"{name}: {work.throughput_hertz:.1f}/s  p50 {_duration(latency.p50)}{tail}{memory}{rest}"

@@ -67,7 +67,7 @@ def warm_up(session: Session, items: Sequence[tuple[NDArray[Any], ...]], count: 
 
 
 class Checker:
-    """Decides which inferences are compared with the reference: one a second, and after a wrong one every one until one is right."""
+    """Decides which outputs are compared with the reference: one a second, and after a wrong one all until one is right."""
 
     def __init__(self, reference: Reference) -> None:
         """Take what warm-up learnt."""
