@@ -14,8 +14,15 @@ from agent.core.errors import EmberdError, ExitCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+
+
+_HELP: Final = {
+    "run": "Run the daemon in the foreground.",
+    "check": "Validate and print the effective configuration and the plan.",
+    "doctor": "Try every sensor, permission, runtime, model, broker and clock once.",
+}
 # In the order in which a new user needs them.
-COMMANDS: Final = ("run", "check", "doctor")
+COMMANDS: Final = tuple(_HELP)
 
 
 class Command(Protocol):
@@ -51,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Only the command that was asked for is imported: the others' imports would be time and memory for nothing.
         wanted = name in words[:1]
         command: Command | None = importlib.import_module(f"agent.commands.{name}") if wanted else None
-        sub = commands.add_parser(name, help=_HELP[name], description=_HELP[name])
+        sub = commands.add_parser(name, help=help_of(name), description=help_of(name))
         if command:
             command.add_arguments(sub)
             sub.set_defaults(run=command.run)
@@ -69,11 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-_HELP: Final = {
-    "run": "Run the daemon in the foreground.",
-    "check": "Validate and print the effective configuration and the plan.",
-    "doctor": "Try every sensor, permission, runtime, model, broker and clock once.",
-}
+def help_of(name: str) -> str:
+    """Return what a command does, in one sentence."""
+    return _HELP[name]
 
 
 if __name__ == "__main__":

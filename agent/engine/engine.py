@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import selectors
@@ -73,9 +74,15 @@ class _Wake:
         self.receive, self.send = os.pipe()
         os.set_blocking(self.send, False)
 
+    def ring(self) -> None:
+        # A full pipe wakes as well; a closed one belongs to a sleeper who is gone.
+        with contextlib.suppress(OSError):
+            os.write(self.send, b"\0")
+
     def close(self) -> None:
         os.close(self.receive)
         os.close(self.send)
+        self.receive = self.send = -1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -135,12 +142,12 @@ class Engine:
     def stop(self) -> None:
         """Ask `records` to close the last window and end. May be called from a signal handler."""
         self._stopping = True
-        os.write(self._wake.send, b"\0")
+        self._wake.ring()
 
     def poke(self) -> None:
         """Let `records` yield `Poked` soon. May be called from a signal handler."""
         self._poked = True
-        os.write(self._wake.send, b"\0")
+        self._wake.ring()
 
     def records(self) -> Iterator[Record]:
         """Run, and yield what there is to tell.

@@ -121,7 +121,7 @@ def choose(asked: str, find: Callable[[str], Runtime | None]) -> Runtime:
         runtime = find(name)
         if runtime is not None:
             return runtime
-    raise Unusable(f"runtime {' or '.join(wanted)} is not installed for this Python; {_MEND.get(asked, _MEND['auto'])}")
+    raise Unusable(f"runtime {' or '.join(wanted)} is not installed for this Python; {mend(asked)}")
 
 
 _MEND: Final = {
@@ -129,6 +129,11 @@ _MEND: Final = {
     "litert": "pip install ai-edge-litert",
     "tflite": 'pip install "emberd[tflite]" (Python 3.11 or older)',
 }
+
+
+def mend(name: str) -> str:
+    """Return how a runtime is installed."""
+    return _MEND.get(name, _MEND["auto"])
 
 
 def find(name: str) -> Runtime | None:

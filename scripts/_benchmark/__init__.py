@@ -1,0 +1,1 @@
+"""The budgets that emberd must meet, measured. Run through `scripts/benchmark`."""
