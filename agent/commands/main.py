@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-
 _HELP: Final = {
     "run": "Run the daemon in the foreground.",
     "check": "Validate and print the effective configuration and the plan.",

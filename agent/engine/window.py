@@ -145,7 +145,8 @@ class Assembly:
         self._begin = end.monotonic_nanoseconds
         readings.clear()
         self._labels.clear()
-        self._health.clear()
+        # A source that is read more rarely than windows close is still here.
+        self._health = {name: _Health() for name in self._health}
         return window
 
     def _workload(self, name: str, member: Member, work: WorkFigures) -> WorkloadWindow:

@@ -6,6 +6,7 @@ runtime's own.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import pkgutil
 from dataclasses import dataclass
@@ -114,8 +115,15 @@ def choose(asked: str, find: Callable[[str], Runtime | None]) -> Runtime:
         find: returns the named runtime, or None where its package is not installed; see `find`.
 
     Raises:
-        Unusable: it is not installed here.
+        Unusable: it is not installed here, or there is no such runtime.
     """
+    known = names()
+    if asked not in {"auto", *known}:
+        near = difflib.get_close_matches(asked, known, n=1)
+        raise Unusable(
+            f"runtime {asked}: there is none of this name; "
+            + (f'did you mean "{near[0]}"?' if near else f"known are {', '.join(known)}")
+        )
     wanted = AUTO_ORDER if asked == "auto" else (asked,)
     for name in wanted:
         runtime = find(name)

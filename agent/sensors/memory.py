@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import TYPE_CHECKING, Final
 
 from agent.core.errors import Absent, SensorFault
 from agent.core.metric import Fold, Metric
 from agent.core.record import Reading, Reads
 from agent.core.sensor import SensorConfig, Surroundings
-from agent.core.tree import Tree, to_integer
+from agent.core.units import Seconds
+
+if TYPE_CHECKING:
+    from agent.core.tree import Tree
 
 METRICS = (
     Metric(
@@ -19,11 +23,14 @@ METRICS = (
 )
 
 _FILE: Final = "proc/meminfo"
+_FIELDS: Final = re.compile(r"^(MemTotal|MemAvailable|SwapTotal|SwapFree):\s+(\d{1,20}) kB$", re.MULTILINE)
 _BYTES_PER_KIBIBYTE: Final = 1024
 
 
 class Config(SensorConfig, frozen=True, kw_only=True):
     """Memory of the whole board."""
+
+    period: Seconds = Seconds(2)
 
 
 def find(config: SensorConfig, surroundings: Surroundings) -> BoardMemory:  # noqa: ARG001 - same for every sensor
@@ -53,13 +60,7 @@ class BoardMemory:
 
 def parse(text: str) -> dict[str, float]:
     """Return bytes by name from the text of meminfo. Lines it does not know, or that are no numbers, are passed over."""
-    fields: dict[str, int] = {}
-    for line in text.splitlines():
-        key, _, rest = line.partition(":")
-        try:
-            fields[key] = to_integer(rest.removesuffix("kB").strip()) * _BYTES_PER_KIBIBYTE
-        except SensorFault:
-            continue
+    fields = {key: int(kibibytes) * _BYTES_PER_KIBIBYTE for key, kibibytes in _FIELDS.findall(text)}
     found = {}
     if "MemTotal" in fields:
         found["total"] = float(fields["MemTotal"])

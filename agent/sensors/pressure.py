@@ -12,6 +12,7 @@ from agent.core.errors import Absent, SensorFault
 from agent.core.metric import Fold, Metric
 from agent.core.record import Fault, Reading, Reads
 from agent.core.sensor import SensorConfig, Surroundings
+from agent.core.units import Seconds
 
 if TYPE_CHECKING:
     from agent.core.tree import Tree
@@ -31,6 +32,8 @@ _SECONDS_PER_MICROSECOND: Final = 1e-6
 
 class Config(SensorConfig, frozen=True, kw_only=True):
     """How long tasks waited for processor, memory and storage."""
+
+    period: Seconds = Seconds(2)
 
 
 def find(config: SensorConfig, surroundings: Surroundings) -> Pressure:  # noqa: ARG001 - same for every sensor
