@@ -51,7 +51,16 @@ class WorkerLost(EmberdError):  # noqa: N818 - as above
 
 
 class Absent(EmberdError):  # noqa: N818 - as above
-    """A source that this board does not have."""
+    """A source that this board does not have. `mend` says how it could have it, where that is known."""
+
+    def __init__(self, message: str, mend: str = "") -> None:
+        """Take what is missing, and what could be done about it."""
+        super().__init__(message, mend)
+        self.mend = mend
+
+    def __str__(self) -> str:
+        """Say what is missing."""
+        return str(self.args[0])
 
 
 class SensorFault(EmberdError):  # noqa: N818 - as above

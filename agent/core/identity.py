@@ -46,7 +46,7 @@ def identify(configured: str, board: Tree, machine: Tree) -> Identity:
         if secret:
             digest = hmac.new(_KEY, f"{source}:{secret}".encode(), hashlib.sha256).hexdigest()
             return Identity(device=f"em-{digest[:16]}", source=source)
-    raise Absent("this machine has no serial number, no permanent MAC address and no machine id; set device.id")
+    raise Absent("this machine has no serial number, no permanent MAC address and no machine id", mend="set device.id")
 
 
 def _serial(board: Tree) -> str | None:

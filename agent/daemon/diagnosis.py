@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from agent.core.config import Config, WorkloadConfig
+    from agent.core.record import Reading
     from agent.core.sensor import Kind, SensorConfig
     from agent.daemon.wiring import Host
 
@@ -37,6 +38,8 @@ BROKER_SECONDS: Final = 12.0
 # Below this a spool at its cap could fill the storage.
 LOW_SPACE_RATIO: Final = 1.5
 _POLL_SECONDS: Final = 0.05
+_MOST_SHOWN: Final = 4
+_DIFFERENCE_SECONDS: Final = 0.25
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +107,7 @@ def _sensor(name: str, kind: Kind, config: SensorConfig, board: Tree) -> Finding
     answers: queue.Queue[Finding] = queue.Queue()
 
     def attempt() -> None:
-        answers.put(_try_sensor(label, kind, config, surroundings))
+        answers.put(_try_sensor(name, kind, config, surroundings))
 
     # A source that hangs must not hang the doctor.
     threading.Thread(target=attempt, daemon=True).start()
@@ -119,24 +122,44 @@ def _sensor(name: str, kind: Kind, config: SensorConfig, board: Tree) -> Finding
         )
 
 
-def _try_sensor(label: str, kind: Kind, config: SensorConfig, surroundings: Surroundings) -> Finding:
+def _try_sensor(name: str, kind: Kind, config: SensorConfig, surroundings: Surroundings) -> Finding:
+    label = f"sensor {name}"
     required = config.enabled.value is True
     try:
         source = kind.find(config, surroundings)
         reads = source.read()
         if not reads.readings and not reads.faults:
-            time.sleep(_POLL_SECONDS)  # what is a difference needs two readings
+            time.sleep(_DIFFERENCE_SECONDS)  # what is a difference needs two readings
             reads = source.read()
     except Absent as error:
-        return Finding(name=label, status="fail" if required else "absent", seen=str(error))
+        mend = error.mend or (f'leave it to be found: [sensors.{name}] enabled = "auto"' if required else "")
+        return Finding(name=label, status="fail" if required else "absent", seen=str(error), mend=mend)
     except Exception as error:  # noqa: BLE001 - the doctor's own guard: a source's bug is a finding
-        return Finding(name=label, status="fail", seen=str(error) or type(error).__name__)
+        return Finding(
+            name=label,
+            status="fail",
+            seen=str(error) or type(error).__name__,
+            mend=f"switch it off: [sensors.{name}] enabled = false",
+        )
     faults = "; ".join(f"{fault.name}: {fault.reason}" for fault in reads.faults)
-    shown = ", ".join(f"{reading.name} {reading.value:g}" for reading in reads.readings[:4])
-    more = f" and {len(reads.readings) - 4} more" if len(reads.readings) > 4 else ""  # noqa: PLR2004 - as many as fit a line
+    shown = ", ".join(_shown(reading, several=len(kind.METRICS) > 1) for reading in reads.readings[:_MOST_SHOWN])
+    more = f" and {len(reads.readings) - _MOST_SHOWN} more" if len(reads.readings) > _MOST_SHOWN else ""
     if faults:
         return Finding(name=label, status="warn", seen=f"{shown}{more}; failed: {faults}")
-    return Finding(name=label, status="ok", seen=f"{kind.METRICS[0].name}: {shown}{more}")
+    return Finding(name=label, status="ok", seen=f"{shown}{more}")
+
+
+def _shown(reading: Reading, *, several: bool) -> str:
+    """Return a reading as a person reads it, with the unit that its metric's name ends in."""
+    what, _, unit = reading.metric.removesuffix("_total").rpartition("_")
+    name = f"{reading.name} {what}" if several else reading.name
+    if unit == "bytes":
+        return f"{name} {reading.value / 1e6:,.1f} MB"
+    if unit == "hertz":
+        return f"{name} {reading.value / 1e6:,.0f} MHz"
+    if unit == "ratio":
+        return f"{name} {reading.value:.0%}"
+    return f"{name} {reading.value:g} {unit}"
 
 
 def _runtimes(config: Config) -> Iterator[Finding]:

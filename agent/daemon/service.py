@@ -67,6 +67,8 @@ class Service:
             EmberdError: something that was asked for cannot be used here.
         """
         self._handle_signals()
+        for key in wiring.ignored(self.config):
+            LOGGER.warning("%s is set, but does nothing in this version", key)
         try:
             engine = wiring.build_engine(self.config, self.host, self.kinds, self.duration_seconds)
             self._pin_monitor(engine)

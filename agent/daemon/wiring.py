@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent.analysis.work import Work
+from agent.core.config import Config
 from agent.core.sensor import Surroundings
 from agent.core.tree import Tree
 from agent.engine import cores as core_plans
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from agent.core.clock import Clock
-    from agent.core.config import Config, WorkloadConfig
+    from agent.core.config import WorkloadConfig
     from agent.core.sensor import Kind
     from agent.engine.cores import CorePlan, Share
     from agent.engine.process import Life
@@ -51,6 +52,15 @@ class Host:
     is_service: bool
     clock: Clock
     start: Callable[[Plan], Life]
+
+
+def ignored(config: Config) -> tuple[str, ...]:
+    """Return the keys that were set and that this version accepts but does nothing with yet."""
+    defaults = Config()
+    keys = [(name, getattr(config, name) != getattr(defaults, name)) for name in ("energy", "live", "metrics")]
+    keys += [(f"mqtt.{name}", getattr(config.mqtt, name) != getattr(defaults.mqtt, name)) for name in ("homeassistant", "profile")]
+    keys.append(("mqtt.ack", config.mqtt.ack == "collector"))
+    return tuple(name for name, is_set in keys if is_set)
 
 
 def plan_cores(config: Config, allowed: frozenset[int]) -> CorePlan:

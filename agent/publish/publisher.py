@@ -31,6 +31,7 @@ MOST_UNDER_WAY: Final = 20
 # Sent later than this many of its own lengths, a window is news of the past.
 HISTORICAL_AFTER_LENGTHS: Final = 2.0
 FAREWELL_SECONDS: Final = 5.0
+OVERFLOW: Final = "spool_overflow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,11 +164,29 @@ class Publisher:
                 self._written_logged = True
             return
         self._written_logged = False
-        if dropped:
-            LOGGER.warning("spool is full: the oldest %d message(s) are gone", dropped)
         wire = stamped(row, self._name, historical=False)
         for sink in self._sinks:
             sink(Stored(kind=row.kind, wire=wire))
+        if dropped:
+            LOGGER.warning("spool is full: the oldest %d message(s) are gone", dropped)
+            self._keep(self._overflow(record, dropped))
+
+    @staticmethod
+    def _overflow(beside: Window | Event, dropped: int) -> Event:
+        """Return the event that says so, dated by the message whose storing made it happen."""
+        wall, monotonic = (
+            (beside.end, beside.monotonic_end_seconds) if isinstance(beside, Window) else (beside.ts, beside.monotonic_seconds)
+        )
+        return Event(
+            v=VERSION,
+            boot_id=beside.boot_id,
+            meta_id=beside.meta_id,
+            kind=OVERFLOW,
+            ts=wall,
+            monotonic_seconds=monotonic,
+            clock_synced=beside.clock_synced,
+            count=dropped,
+        )
 
     # The connection.
 

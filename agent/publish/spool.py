@@ -82,7 +82,8 @@ class Spool:
             self._prepare()
         except (OSError, sqlite3.Error) as error:
             raise Unusable(f"spool {folder}: cannot be used: {error}") from error
-        self.stream = self._current_stream()
+        found = self._database.execute("SELECT stream FROM stream WHERE boot_id = ?", (boot_id,)).fetchone()
+        self.stream = str(found[0]) if found else uuid.uuid4().hex[:16]
         self._since_prune = 0
 
     def _prepare(self) -> None:
@@ -96,14 +97,6 @@ class Spool:
         database.executescript(_SCHEMA)
         database.execute(f"PRAGMA user_version = {FORMAT}")
 
-    def _current_stream(self) -> str:
-        found = self._database.execute("SELECT stream FROM stream WHERE boot_id = ?", (self._boot_id,)).fetchone()
-        if found:
-            return str(found[0])
-        stream = uuid.uuid4().hex[:16]
-        self._database.execute("INSERT INTO stream VALUES (?, ?)", (stream, self._boot_id))
-        return stream
-
     def append(self, kind: str, body: bytes, monotonic_seconds: float, length_seconds: float) -> Row:
         """Store a message and return it with its number; it is on disk when this returns.
 
@@ -111,11 +104,17 @@ class Spool:
             OSError: the storage refused.
         """
         try:
+            self._database.execute("BEGIN IMMEDIATE")
+            # With the first message, not when the spool is opened: a stream that never spoke is none.
+            self._database.execute("INSERT OR IGNORE INTO stream VALUES (?, ?)", (self.stream, self._boot_id))
             cursor = self._database.execute(
                 "INSERT INTO message (stream, kind, boot_id, monotonic_seconds, length_seconds, body) VALUES (?, ?, ?, ?, ?, ?)",
                 (self.stream, kind, self._boot_id, monotonic_seconds, length_seconds, _deflate(body)),
             )
+            self._database.execute("COMMIT")
         except sqlite3.Error as error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
             raise OSError(f"spool: {error}") from error
         self._since_prune += 1
         return Row(

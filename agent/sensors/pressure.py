@@ -40,7 +40,7 @@ def find(config: SensorConfig, surroundings: Surroundings) -> Pressure:  # noqa:
     """Return the kernel's pressure files; raises `Absent` where it keeps none."""
     resources = tuple(name for name in ("cpu", "memory", "io") if surroundings.board.path(f"{_FOLDER}/{name}").exists())
     if not resources:
-        raise Absent("no pressure stall information; start the kernel with psi=1")
+        raise Absent("the kernel keeps no pressure stall information", mend="start it with psi=1 on its command line")
     return Pressure(surroundings.board, resources)
 
 

@@ -217,6 +217,21 @@ def test_a_message_over_the_limit_stays_and_does_not_block_those_behind_it(
     assert spooled(tmp_path) == [1]
 
 
+def test_a_spool_that_overflows_says_so_in_an_event(tmp_path: Path) -> None:
+    seen: list[Stored] = []
+    publisher = Publisher(Config(), NAME, Spool(tmp_path / "spool", "boot-1", 100_000), (seen.append,))
+    publisher.start()
+    generator = random.Random(1)
+    for index in range(200):
+        publisher.put(msgspec.structs.replace(window(index), board=generator.randbytes(1000).hex()))
+    publisher.stop()
+    events = [json.loads(stored.wire) for stored in seen if stored.kind == "event"]
+    assert {event["kind"] for event in events} == {"spool_overflow"}
+    windows = [json.loads(stored.wire) for stored in seen if stored.kind == "window"]
+    assert 0 < windows[-1]["agent"]["dropped"] <= sum(event["count"] for event in events)
+    assert len(windows) + len(events) - sum(event["count"] for event in events) == len(spooled(tmp_path))
+
+
 def test_tls_files_that_are_not_there_are_a_configuration_error(tmp_path: Path) -> None:
     config = Config(mqtt=MqttConfig(host="127.0.0.1", ca=str(tmp_path / "none.pem")))
     with pytest.raises(ConfigError, match="mqtt"):

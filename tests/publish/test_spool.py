@@ -70,7 +70,7 @@ def test_a_stream_without_messages_is_forgotten_but_not_the_current_one(tmp_path
     old.close()
     spool = opened(tmp_path, boot_id="boot-2")
     current = spool.stream
-    spool.delete(numbers)
+    spool.delete([*numbers, *fill(spool, 1)])
     assert spool.held() == {}
     spool.close()
     assert opened(tmp_path, boot_id="boot-2").stream == current
