@@ -115,5 +115,5 @@ class Readings:
 
 
 def tidy(value: float) -> float:
-    """Return a value without the digits that no sensor has: nine significant ones."""
-    return float(f"{value:.9g}")
+    """Return a value without the digits that no sensor has: nine significant ones, and nothing below a billionth."""
+    return float(f"{value:.9g}") if abs(value) >= 1e-9 else 0.0  # noqa: PLR2004 - what a difference of floats leaves behind
