@@ -5,23 +5,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import selectors
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from agent.core.clock import is_synced
+from agent.core.clock import NANOSECONDS
 from agent.core.errors import Unusable, WorkerLost
 from agent.core.message import Event, Meta, Window
 from agent.core.ring import Flag
 from agent.engine import description
 from agent.engine.supervisor import MOST_BARREN_LIVES, Began, Change, Died, Gone, Supervised
+from agent.engine.timekeeper import Stepped, Timekeeper
+from agent.engine.wake import Wake
 from agent.engine.watch import HANGS_AFTER_SECONDS, Turn, Watch
-from agent.engine.window import Assembly, Member, Moment
+from agent.engine.window import Assembly, Member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,9 +44,7 @@ START_TICK_SECONDS: Final = 0.05
 GRACE_SECONDS: Final = 0.03
 # A board that cannot infer is still worth watching: without an inference the first window begins after this.
 BEGIN_ANYWAY_SECONDS: Final = 10.0
-CLOCK_STEP_SECONDS: Final = 1.0
 REPLAN_SECONDS: Final = 5.0
-_NANOSECONDS: Final = 1_000_000_000
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,28 +58,6 @@ class Poked(msgspec.Struct, frozen=True):
 
 
 Record = Window | Event | Meta | Health | Poked
-
-
-@dataclass(slots=True)
-class _Wake:
-    """A pipe that ends the engine's sleep; written by `stop`, which may run in a signal handler."""
-
-    receive: int = -1
-    send: int = -1
-
-    def __post_init__(self) -> None:
-        self.receive, self.send = os.pipe()
-        os.set_blocking(self.send, False)
-
-    def ring(self) -> None:
-        # A full pipe wakes as well; a closed one belongs to a sleeper who is gone.
-        with contextlib.suppress(OSError):
-            os.write(self.send, b"\0")
-
-    def close(self) -> None:
-        os.close(self.receive)
-        os.close(self.send)
-        self.receive = self.send = -1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -124,12 +99,10 @@ class Engine:
     _watch: Watch = field(default_factory=Watch)
     _meta: Meta | None = None
     _health: Health = field(default_factory=Health)
-    _wake: _Wake = field(default_factory=_Wake)
+    _wake: Wake = field(default_factory=Wake)
+    _time: Timekeeper = field(init=False)
     _stopping: bool = False
     _poked: bool = False
-    _synced: bool = False
-    _offset_seconds: float | None = None
-    _synced_offset_seconds: float | None = None
     _replanned_seconds: float = 0.0
     _begin: float | None = None
     _closed: int = 0
@@ -137,6 +110,7 @@ class Engine:
     def __post_init__(self) -> None:
         """Prepare; nothing is started."""
         self._workers = {plan.name: Supervised(plan, self.start) for plan in self.plans}
+        self._time = Timekeeper(self.clock, self.board)
         self._assembly = Assembly(self.about, self.folds, self.works, self.cores.shared)
 
     def stop(self) -> None:
@@ -171,12 +145,12 @@ class Engine:
             self._wake.close()
 
     def _run(self) -> Iterator[Record]:
-        started = self._now()
+        started = self._time.now_seconds()
         if not self._workers:
             self._begin_windows(started)
         yield from self._tell_meta()
         while True:
-            now = self._now()
+            now = self._time.now_seconds()
             yield from self._watch_clock()
             yield from self._supervise(now)
             yield from self._sense(now)
@@ -199,7 +173,7 @@ class Engine:
                 self._wait(now, due)
 
     def _finish(self) -> Iterator[Record]:
-        now = self._now()
+        now = self._time.now_seconds()
         for worker in self._workers.values():
             worker.end()
         yield from self._drain()
@@ -210,12 +184,12 @@ class Engine:
 
     def _begin_windows(self, at_seconds: float) -> None:
         self._begin = at_seconds
-        self._assembly.begin(round(at_seconds * _NANOSECONDS))
+        self._assembly.begin(round(at_seconds * NANOSECONDS))
 
     def _look_for_begin(self, started: float, now: float) -> None:
         starts = [start for work in self.works.values() if (start := work.first_start_nanoseconds()) is not None]
         if starts:
-            self._begin_windows(min(starts) / _NANOSECONDS)
+            self._begin_windows(min(starts) / NANOSECONDS)
         elif now - started > BEGIN_ANYWAY_SECONDS and all(worker.idle for worker in self._workers.values()):
             self._begin_windows(now)
 
@@ -242,7 +216,7 @@ class Engine:
             )
             for name, worker in self._workers.items()
         }
-        window = self._assembly.close(self._moment(end), members, self.sampler.hanging(), partial=partial)
+        window = self._assembly.close(self._time.moment(end), members, self.sampler.hanging(), partial=partial)
         self._closed += 1
         return msgspec.structs.replace(window, meta_id=self._meta.meta_id if self._meta else "")
 
@@ -324,31 +298,13 @@ class Engine:
             yield from self._tell_health()
 
     def _watch_clock(self) -> Iterator[Record]:
-        offset = self.clock.wall_seconds() - self._now()
-        before, self._offset_seconds = self._offset_seconds, offset
-        if before is not None and abs(offset - before) > CLOCK_STEP_SECONDS:
-            LOGGER.warning("the wall clock was set by %+.1f s", offset - before)
-            yield self.event("clock_step", duration_seconds=round(offset - before, 3))
-            if self._synced:
-                self._synced_offset_seconds = round(offset, 3)
-        if not self._synced and is_synced(self.board):
-            self._synced = True
-            # Kept as it was then: a clock that is being slewed would make another `meta` of every window.
-            self._synced_offset_seconds = round(offset, 3)
-            if before is not None:
+        for happened in self._time.look():
+            if isinstance(happened, Stepped):
+                LOGGER.warning("the wall clock was set by %+.1f s", happened.step_seconds)
+                yield self.event("clock_step", duration_seconds=happened.step_seconds)
+            else:
                 yield self.event("clock_synced")
-                yield from self._tell_meta()
-
-    def _now(self) -> float:
-        return self.clock.monotonic_nanoseconds() / _NANOSECONDS
-
-    def _moment(self, monotonic_seconds: float) -> Moment:
-        """Return a moment that has just passed, on both clocks."""
-        return Moment(
-            monotonic_nanoseconds=round(monotonic_seconds * _NANOSECONDS),
-            wall_seconds=self.clock.wall_seconds() - (self._now() - monotonic_seconds),
-            clock_synced=self._synced,
-        )
+            yield from self._tell_meta()
 
     # What is told besides windows.
 
@@ -366,7 +322,7 @@ class Engine:
 
     def _tell_meta(self) -> Iterator[Record]:
         meta = description.meta(
-            self.about, self._workers.values(), self.sampler.found(), self.window_seconds, self._synced_offset_seconds
+            self.about, self._workers.values(), self.sampler.found(), self.window_seconds, self._time.offset_seconds
         )
         if self._meta is None or meta.meta_id != self._meta.meta_id:
             self._meta = meta
@@ -375,7 +331,7 @@ class Engine:
     def event(self, kind: str, **details: object) -> Event:
         """Return an event of this device that happens now; `details` are fields of `Event`."""
         meta_id = self._meta.meta_id if self._meta else ""
-        return description.event(kind, self.about, meta_id, self._moment(self._now()), **details)
+        return description.event(kind, self.about, meta_id, self._time.moment(self._time.now_seconds()), **details)
 
     def _wait(self, now: float, due: float | None) -> None:
         """Sleep until something is due, a workload says something, or `stop` is called."""
@@ -384,10 +340,4 @@ class Engine:
         else:
             tick = SHARED_TICK_SECONDS if self.cores.shared else TICK_SECONDS
             tick = min(tick, max(due + GRACE_SECONDS - now, 0.001))
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._wake.receive, selectors.EVENT_READ)
-            for worker in self._workers.values():
-                for descriptor in worker.descriptors():
-                    selector.register(descriptor, selectors.EVENT_READ)
-            if any(key.fd == self._wake.receive for key, _ in selector.select(tick)):
-                os.read(self._wake.receive, 512)
+        self._wake.sleep(tick, [descriptor for worker in self._workers.values() for descriptor in worker.descriptors()])
