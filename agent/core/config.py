@@ -72,11 +72,13 @@ class WorkloadConfig(_Table, frozen=True, kw_only=True):
 class SensorsConfig(_Table, frozen=True, kw_only=True):
     """Where the board is looked up. Each sensor's own table is described in its file.
 
-    `tables` is filled from the sensors' files: the configuration of each table, by the sensor's name.
+    `tables` is filled from the sensors' files: what stands in each sensor's table, or in its tables where there may be several
+    (their names are in `several`).
     """
 
     root: Annotated[str, _said("Where sys/, dev/ and the board's part of proc/ are looked up.")] = "/"
-    tables: dict[str, SensorConfig] = {}
+    tables: dict[str, tuple[SensorConfig, ...]] = {}
+    several: tuple[str, ...] = ()
 
 
 class EnergyConfig(_Table, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from agent.core import config as keys
 from agent.core.choice import Choice, Deadline, Enabled, Pace, Threads
 from agent.core.config import Config
 from agent.core.errors import ConfigError
+from agent.core.sensor import may_be_several
 from agent.core.units import Quantity
 
 if sys.version_info >= (3, 11):
@@ -84,20 +85,23 @@ def parse(raw: Mapping[str, Any], kinds: Mapping[str, Kind]) -> Config:
     if not isinstance(sensors, dict):
         raise ConfigError("sensors: must be a table")
     _refuse_unknown(document, Config, "")
-    own = set(keys.SensorsConfig.__struct_fields__) - {"tables"}
+    own = set(keys.SensorsConfig.__struct_fields__) - {"tables", "several"}
     for name in sensors:
         if name not in own and name not in kinds:
             raise ConfigError(f"sensors.{name}: unknown key{_nearest(name, [*own, *kinds])}")
-    tables = {name: _sensor_table(name, kind, sensors.get(name, {})) for name, kind in kinds.items()}
+    tables = {name: _sensor_tables(name, kind, sensors.get(name)) for name, kind in kinds.items()}
     document["sensors"] = {key: value for key, value in sensors.items() if key in own}
     parsed = _convert(document, Config, "")
-    return msgspec.structs.replace(parsed, sensors=msgspec.structs.replace(parsed.sensors, tables=tables))
+    several = tuple(name for name, kind in kinds.items() if may_be_several(kind))
+    return msgspec.structs.replace(parsed, sensors=msgspec.structs.replace(parsed.sensors, tables=tables, several=several))
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - whatever TOML and JSON can hold
     """Return a configuration, or a part of one, in the words in which it is written."""
     if isinstance(value, keys.SensorsConfig):
-        return {"root": value.root, **{name: plain(table) for name, table in value.tables.items()}}
+        written = {name: [plain(table) for table in tables] for name, tables in value.tables.items()}
+        # A table that may stand only once is written as one, not as a list of one.
+        return {"root": value.root, **{name: rows if name in value.several else rows[0] for name, rows in written.items()}}
     if isinstance(value, msgspec.Struct):
         return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, (tuple, list)):
@@ -109,11 +113,26 @@ def plain(value: object) -> Any:  # noqa: ANN401 - whatever TOML and JSON can ho
     return value
 
 
-def _sensor_table(name: str, kind: Kind, table: object) -> SensorConfig:
+def _sensor_tables(name: str, kind: Kind, written: object) -> tuple[SensorConfig, ...]:
+    if not may_be_several(kind):
+        return (_sensor_table(f"sensors.{name}", kind, {} if written is None else written),)
+    if written is None:
+        return ()
+    if not isinstance(written, list):
+        raise ConfigError(f"sensors.{name}: there may be several; write [[sensors.{name}]]")
+    tables = tuple(_sensor_table(f"sensors.{name}[{index}]", kind, table) for index, table in enumerate(written))
+    rails = [str(getattr(table, "rail", "")) for table in tables]
+    for rail in rails:
+        if rails.count(rail) > 1:
+            raise ConfigError(f"sensors.{name}: two of them have the rail {rail!r}")
+    return tables
+
+
+def _sensor_table(place: str, kind: Kind, table: object) -> SensorConfig:
     if not isinstance(table, dict):
-        raise ConfigError(f"sensors.{name}: must be a table")
-    _refuse_unknown(table, kind.Config, f"sensors.{name}.")
-    return _convert(table, kind.Config, f"sensors.{name}.")
+        raise ConfigError(f"{place}: must be a table")
+    _refuse_unknown(table, kind.Config, f"{place}.")
+    return _convert(table, kind.Config, f"{place}.")
 
 
 def _decode(kind: type, written: object) -> object:
@@ -189,19 +208,23 @@ def _place(raw: dict[str, Any], path: list[str], text: str, kind: type[msgspec.S
         if inner is None:
             raise KeyError(step)
         kind = inner
-        if step == "workload":
-            rows = here.setdefault(step, [{}])
-            index = int(path[position + 1])
-            if index == len(rows):
-                rows.append({})
-            here[step] = rows
-            below = path[position + 2 :]
-            if len(below) != 1:
-                raise KeyError(step)
-            rows[index][below[0]] = _typed(text, _field_type(kind, below[0]))
+        if step == "workload" or (step in kinds and may_be_several(kinds[step])):
+            _place_in_row(here, step, path[position + 1 :], text, kind)
             return
         here = here.setdefault(step, {})
     here[path[-1]] = _typed(text, _field_type(kind, path[-1]))
+
+
+def _place_in_row(table: dict[str, Any], name: str, below: list[str], text: str, kind: type[msgspec.Struct]) -> None:
+    """Write a value into the row of a list of tables; one row more than there are begins a new one."""
+    # Without any table one workload runs: it is the row that `0` means.
+    rows = table.setdefault(name, [{}] if name == "workload" else [])
+    index, key = int(below[0]), below[1]
+    if len(below) != 2 or index < 0:  # noqa: PLR2004 - the row and the key
+        raise KeyError(name)
+    if index == len(rows):
+        rows.append({})
+    rows[index][key] = _typed(text, _field_type(kind, key))
 
 
 def _field_type(kind: type[msgspec.Struct], name: str) -> Any:  # noqa: ANN401 - a type expression

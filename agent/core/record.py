@@ -19,13 +19,15 @@ class Reading:
     """One value that was really read. What could not be read has no `Reading`.
 
     `metric` is the name of a `Metric` and carries the unit; `name` tells the zone, rail, core or process apart. `instance` tells
-    two lives of one name apart (a restarted process): counters of different instances are not compared.
+    two lives of one name apart (a restarted process): counters of different instances are not compared. `covers_seconds` is how
+    long before the sample's moment the value is the mean of; None where it is a point in time or nothing is known.
     """
 
     metric: str
     name: str
     value: float
     instance: int = 0
+    covers_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,14 @@ class Label:
 
     metric: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """Bits that were read together, such as a firmware's throttle word. What each bit means is the metric's to say."""
+
+    metric: str
+    bits: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +60,7 @@ class Reads:
 
     readings: tuple[Reading, ...] = ()
     labels: tuple[Label, ...] = ()
+    flags: tuple[Flags, ...] = ()
     faults: tuple[Fault, ...] = ()
 
 

@@ -4,7 +4,9 @@ A file `agent/sensors/NAME.py` is a sensor when it has
 
 - `Config`, a struct that extends `SensorConfig`: its table `[sensors.NAME]`;
 - `METRICS`: the families of readings it makes;
-- `find(config, surroundings)`: returns a `Source` where the board has one, or raises `Absent`.
+- `find(config, surroundings)`: returns a `Source` where the board has one, or raises `Absent`;
+- `MANY = True` where there may be several, each with a table `[[sensors.NAME]]` of its own and none without one. Its `Config` then
+  has a `rail`, which names the source and its readings.
 
 Nothing else is to be registered anywhere.
 """
@@ -13,16 +15,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import msgspec
 
 from agent.core.choice import Enabled
+from agent.core.clock import SystemClock
 from agent.core.units import Seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
+    from agent.core.clock import Clock
     from agent.core.metric import Metric
     from agent.core.record import Reads
     from agent.core.tree import Tree
@@ -42,6 +47,54 @@ class SensorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"period {self.period} is not between 1 ms and 1 h")
 
 
+class Bus(Protocol):
+    """An I2C bus."""
+
+    def claim(self, address: int) -> None:
+        """Ask the kernel for an address (I2C_SLAVE); raises OSError, EBUSY where a kernel driver has it."""
+        ...
+
+    def transfer(self, *messages: Any) -> None:  # noqa: ANN401 - smbus2.i2c_msg, which has no types
+        """Carry out messages in one ioctl with repeated starts (I2C_RDWR); raises OSError."""
+        ...
+
+    def close(self) -> None:
+        """Close the bus."""
+        ...
+
+
+class Lines(Protocol):
+    """A command that runs and writes lines."""
+
+    def line(self, seconds: float) -> str | None:
+        """Return the next line, waiting so long at most; None when none came. Raises EOFError when it has ended."""
+        ...
+
+    def stop(self) -> None:
+        """End it, and wait until it has."""
+        ...
+
+
+class Device(Protocol):
+    """A character device."""
+
+    def ioctl(self, request: int, buffer: bytearray) -> None:
+        """Hand a buffer to the driver, which may change it; raises OSError."""
+        ...
+
+    def close(self) -> None:
+        """Close the device."""
+        ...
+
+
+def _no_bus(path: Path) -> Any:  # noqa: ANN401 - never returns
+    raise FileNotFoundError(2, "no devices were handed in", str(path))
+
+
+def _no_command(words: Sequence[str], seconds: float = 0.0) -> Any:  # noqa: ANN401, ARG001 - never returns
+    raise FileNotFoundError(2, "no commands were handed in", words[0])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What a sensor may touch. Everything comes in here; a sensor opens nothing else.
@@ -51,12 +104,23 @@ class Surroundings:
         machine: this machine's own tree, for the figures of processes.
         processes: name → process id of the workloads that run now, and of the monitor itself as `agent`.
         clock_is_measured: whether this board's `scaling_cur_freq` is a measured clock, not a requested one.
+        clock: the machine's clocks.
+        bus: opens an I2C bus by the path of its device; raises OSError.
+        run: runs a command to its end, for at most so many seconds, and returns what it wrote to stdout, whatever its exit code;
+            raises FileNotFoundError where there is none, TimeoutError where it takes longer, OSError otherwise.
+        start: starts a command that goes on writing lines; raises OSError.
+        device: opens a character device for ioctl(2); raises OSError.
     """
 
     board: Tree
     machine: Tree
     processes: Callable[[], Mapping[str, int]] = field(default=lambda: MappingProxyType({}))
     clock_is_measured: bool = False
+    clock: Clock = field(default_factory=SystemClock)
+    bus: Callable[[Path], Bus] = field(default=_no_bus)
+    run: Callable[[Sequence[str], float], str] = field(default=_no_command)
+    start: Callable[[Sequence[str]], Lines] = field(default=_no_command)
+    device: Callable[[Path], Device] = field(default=_no_bus)
 
 
 class Source(Protocol):
@@ -65,6 +129,11 @@ class Source(Protocol):
     def read(self) -> Reads:
         """Read it once. What fails in part is a `Fault` in the result; what fails as a whole raises `SensorFault` or `Absent`."""
         ...
+
+
+def may_be_several(kind: Kind) -> bool:
+    """Return whether a sensor has a table for each of several sources, and none of itself."""
+    return bool(getattr(kind, "MANY", False))
 
 
 class Kind(Protocol):

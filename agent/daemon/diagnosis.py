@@ -64,7 +64,8 @@ def diagnose(config: Config, host: Host, kinds: Mapping[str, Kind]) -> Iterator[
     yield from _identity(config, board)
     yield _clock(board)
     for name, kind in kinds.items():
-        yield _sensor(name, kind, config.sensors.tables[name], board)
+        for table in config.sensors.tables[name]:
+            yield _sensor(name, kind, table, board)
     yield from _runtimes(config)
     for workload in config.workload:
         yield _workload(config, workload, host)

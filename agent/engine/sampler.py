@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from agent.core.errors import Absent, Unusable
 from agent.core.record import Fault, Reads, Sample
+from agent.core.sensor import may_be_several
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,10 +44,16 @@ class _Place:
     name: str
     kind: Kind
     config: SensorConfig
+    part: str = ""
     found: bool = False
     absent: str = ""
     reading_since: float = 0.0
     first_answer: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def title(self) -> str:
+        """What it is called: by its file's name, followed by its rail where there may be several."""
+        return f"{self.name}.{self.part}" if self.part else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,20 +63,26 @@ class Hanging:
     sensor: str
     seconds: float
     missed: int
+    part: str = ""
 
 
 class Sampler:
     """Reads every sensor that is configured and here."""
 
     def __init__(
-        self, kinds: Mapping[str, Kind], tables: Mapping[str, SensorConfig], surroundings: Surroundings, clock: Clock
+        self, kinds: Mapping[str, Kind], tables: Mapping[str, tuple[SensorConfig, ...]], surroundings: Surroundings, clock: Clock
     ) -> None:
         """Take the sensors' files, their configuration, and what they may touch. Nothing is read before `start`."""
         self._surroundings = surroundings
         self._clock = clock
         self._samples: deque[Sample] = deque(maxlen=MOST_WAITING)
         self._stop = threading.Event()
-        self._places = [_Place(name, kinds[name], tables[name]) for name in kinds if tables[name].enabled.value is not False]
+        self._places = [
+            _Place(name, kind, config, str(getattr(config, "rail", "")) if may_be_several(kind) else "")
+            for name, kind in kinds.items()
+            for config in tables[name]
+            if config.enabled.value is not False
+        ]
 
     def start(self) -> None:
         """Start reading.
@@ -78,14 +91,14 @@ class Sampler:
             Unusable: a sensor with `enabled = true` is not here, or does not answer.
         """
         for place in self._places:
-            threading.Thread(target=self._run, args=(place,), name=f"sensor {place.name}", daemon=True).start()
+            threading.Thread(target=self._run, args=(place,), name=f"sensor {place.title}", daemon=True).start()
         for place in self._places:
             if place.config.enabled.value is not True:
                 continue
             if not place.first_answer.wait(FIND_SECONDS):
-                raise Unusable(f"sensor {place.name} is enabled, but does not answer")
+                raise Unusable(f"sensor {place.title} is enabled, but does not answer")
             if not place.found:
-                raise Unusable(f"sensor {place.name} is enabled, but not here: {place.absent}")
+                raise Unusable(f"sensor {place.title} is enabled, but not here: {place.absent}")
 
     def stop(self) -> None:
         """Ask every thread to end. One that hangs in its source is left behind; it ends with the process."""
@@ -100,7 +113,7 @@ class Sampler:
 
     def found(self) -> tuple[str, ...]:
         """Return the names of the sensors that are here."""
-        return tuple(place.name for place in self._places if place.found)
+        return tuple(place.title for place in self._places if place.found)
 
     def hanging(self) -> tuple[Hanging, ...]:
         """Return the sensors whose reading has lasted longer than their period, and the deadlines each has missed meanwhile."""
@@ -109,7 +122,11 @@ class Sampler:
         for place in self._places:
             since = place.reading_since
             if since and now - since > place.config.period:
-                hung.append(Hanging(sensor=place.name, seconds=now - since, missed=int((now - since) / place.config.period)))
+                hung.append(
+                    Hanging(
+                        sensor=place.name, part=place.part, seconds=now - since, missed=int((now - since) / place.config.period)
+                    )
+                )
         return tuple(hung)
 
     def _now(self) -> float:
@@ -119,7 +136,7 @@ class Sampler:
         period = float(place.config.period)
         source: Source | None = None
         deadline = self._now()
-        generator = random.Random(place.name)  # noqa: S311 - spreads readings, guards nothing
+        generator = random.Random(place.title)  # noqa: S311 - spreads readings, guards nothing
         while not self._stop.wait(max(deadline - self._now(), 0.0)):
             begin = self._now()
             if source is None:
@@ -148,7 +165,7 @@ class Sampler:
             if place.found:
                 self._samples.append(self._fault(place, f"gone: {error}"))
             elif not place.first_answer.is_set():
-                LOGGER.debug("sensor %s: absent: %s", place.name, error)
+                LOGGER.debug("sensor %s: absent: %s", place.title, error)
             return None
         except Exception as error:  # noqa: BLE001 - the one guard: a source's bug is a fault of the source
             place.absent = _reason(error)
@@ -169,7 +186,7 @@ class Sampler:
         try:
             reads = source.read()
         except Exception as error:  # noqa: BLE001 - the one guard, as above
-            reads = Reads(faults=(Fault(name="", reason=_reason(error)),))
+            reads = Reads(faults=(Fault(name=place.part, reason=_reason(error)),))
             lost = True
         place.reading_since = 0.0
         end = self._now()
@@ -187,7 +204,7 @@ class Sampler:
         )
 
     def _fault(self, place: _Place, reason: str) -> Sample:
-        return Sample(sensor=place.name, at_seconds=self._now(), reads=Reads(faults=(Fault(name="", reason=reason),)))
+        return Sample(sensor=place.name, at_seconds=self._now(), reads=Reads(faults=(Fault(name=place.part, reason=reason),)))
 
 
 def _reason(error: Exception) -> str:

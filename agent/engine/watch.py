@@ -65,11 +65,12 @@ class Watch:
         """Take the sensors that do not answer, and return which of them are lost by that."""
         turns = []
         for sensor in hung:
-            state = self._states.setdefault(sensor.sensor, _State(since_seconds=now_seconds - sensor.seconds))
+            name = f"{sensor.sensor}.{sensor.part}" if sensor.part else sensor.sensor
+            state = self._states.setdefault(name, _State(since_seconds=now_seconds - sensor.seconds))
             if not state.lost:
                 state.failures = LOST_AFTER - 1
                 state.since_seconds = now_seconds - sensor.seconds
-                turns += self._failed(sensor.sensor, f"has not answered for {sensor.seconds:.0f} s", now_seconds)
+                turns += self._failed(name, f"has not answered for {sensor.seconds:.0f} s", now_seconds)
         return turns
 
     def _failed(self, name: str, reason: str, at_seconds: float) -> list[Turn]:
