@@ -15,6 +15,7 @@ from agent.commands.main import COMMANDS, help_of
 from agent.core import config as keys
 from agent.core import message
 from agent.core.choice import Choice
+from agent.core.sensor import may_be_several
 from agent.core.units import Quantity
 from agent.engine import catalogue
 
@@ -45,7 +46,9 @@ def main(arguments: list[str]) -> int:
             continue
         stale.append(path)
         if check:
-            sys.stderr.writelines(difflib.unified_diff(old.splitlines(keepends=True), text.splitlines(keepends=True), path, "generated"))
+            sys.stderr.writelines(
+                difflib.unified_diff(old.splitlines(keepends=True), text.splitlines(keepends=True), path, "generated")
+            )
         else:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
@@ -90,13 +93,13 @@ def tables() -> Iterator[tuple[str, type[msgspec.Struct], bool]]:
         yield field.name, kind, field.name == "workload"
         if field.name == "sensors":
             for name, sensor in catalogue.kinds().items():
-                yield f"sensors.{name}", sensor.Config, False
+                yield f"sensors.{name}", sensor.Config, may_be_several(sensor)
 
 
 def fields(kind: type[msgspec.Struct]) -> Iterator[tuple[str, str, str]]:
     """Yield every key of a table: its name, its default as written, what it means."""
     for field in msgspec.structs.fields(kind):
-        if field.name == "tables":
+        if field.name in {"tables", "several"}:
             continue
         said = next((part.description for part in getattr(field.type, "__metadata__", ()) if isinstance(part, msgspec.Meta)), None)
         yield field.name, written(field.default), said or inherited(kind, field.name)
@@ -134,7 +137,9 @@ def config_toml() -> str:
         lines.append(f"#[[{name}]]" if several else f"#[{name}]")
         for key, default, said in fields(kind):
             head = f"#{key} = {default}"
-            lines += [f"{head:<34} # {said}"] if len(said) <= WIDTH else [*(f"# {line}" for line in textwrap.wrap(said, WIDTH)), head]
+            lines += (
+                [f"{head:<34} # {said}"] if len(said) <= WIDTH else [*(f"# {line}" for line in textwrap.wrap(said, WIDTH)), head]
+            )
         lines.append("")
     return "\n".join(lines)
 
@@ -178,8 +183,6 @@ def command_table() -> str:
     lines = ["| command | does |", "|---|---|"]
     lines += [f"| `emberd {name}` | {help_of(name)} |" for name in COMMANDS]
     return "\n".join(lines) + "\n"
-
-
 
 
 if __name__ == "__main__":

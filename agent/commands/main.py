@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from agent import __version__
-from agent.core.errors import EmberdError, ExitCode
+from agent.core.errors import Absent, EmberdError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(parsed.run(parsed))
     except EmberdError as error:
-        sys.stderr.write(f"emberd: {error}\n")
+        mend = f"; {error.mend}" if isinstance(error, Absent) and error.mend else ""
+        sys.stderr.write(f"emberd: {error}{mend}\n")
         return int(error.exit_code)
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody to tell.

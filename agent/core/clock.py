@@ -68,6 +68,4 @@ def is_synced(tree: Tree) -> bool:
     """
     if tree.path("run/systemd/timesync/synchronized").exists():
         return True
-    if str(tree.root) != "/" and tree.path("run/systemd").exists():
-        return False
-    return kernel_is_synced()
+    return str(tree.root) == "/" and kernel_is_synced()

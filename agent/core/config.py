@@ -10,7 +10,9 @@ from agent.core.choice import Deadline, Pace, Threads
 from agent.core.sensor import SensorConfig
 from agent.core.units import Bytes, Seconds
 
-WORD: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,47}$"
+# Python lets `$` match before a line break at the end; what follows forbids that.
+END: Final = r"$(?!\n)"
+WORD: Final = rf"^[A-Za-z0-9_][A-Za-z0-9_.-]{{0,47}}{END}"
 
 
 def _said(text: str) -> msgspec.Meta:
@@ -30,7 +32,7 @@ class DeviceConfig(_Table, frozen=True, kw_only=True):
     id: Annotated[
         str,
         msgspec.Meta(
-            pattern=r"^([a-z0-9-]{3,48})$",
+            pattern=rf"^([a-z0-9-]{{3,48}}){END}",
             description='Unique in the fleet, [a-z0-9-]{3,48}. "auto": a keyed hash of the board\'s serial number, else of a '
             "permanent MAC address, else of the machine id.",
         ),
@@ -96,8 +98,10 @@ class MqttConfig(_Table, frozen=True, kw_only=True):
 
     host: Annotated[str, _said("Empty: nothing is published and the spool keeps the last 24 h.")] = ""
     port: Annotated[int, msgspec.Meta(ge=1, le=65535, description="1883, or 8883 with TLS.")] = 1883
-    ack: Annotated[str, msgspec.Meta(pattern="^(auto|collector|broker)$", description='"auto", "collector" or "broker".')] = "auto"
-    profile: Annotated[str, msgspec.Meta(pattern="^(window|batch)$", description='"window" or "batch".')] = "window"
+    ack: Annotated[str, msgspec.Meta(pattern=rf"^(auto|collector|broker){END}", description='"auto", "collector" or "broker".')] = (
+        "auto"
+    )
+    profile: Annotated[str, msgspec.Meta(pattern=rf"^(window|batch){END}", description='"window" or "batch".')] = "window"
     ca: Annotated[str, _said("Certificate authority to trust; any of ca, cert, key turns TLS on.")] = ""
     cert: Annotated[str, _said("This device's certificate.")] = ""
     key: Annotated[str, _said("Its key.")] = ""

@@ -14,6 +14,7 @@ from agent.core.choice import Choice, Deadline, Enabled, Pace, Threads
 from agent.core.config import Config
 from agent.core.errors import ConfigError
 from agent.core.sensor import may_be_several
+from agent.core.tree import numerically
 from agent.core.units import Quantity
 
 if sys.version_info >= (3, 11):
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agent.core.sensor import Kind, SensorConfig
+
+
+class _NoSuchKey(Exception):  # noqa: N818 - caught where it is said
+    """A step of an environment variable's name leads nowhere; the text says what is near."""
+
 
 PREFIX: Final = "EMBERD_"
 SYSTEM_PATH: Final = Path("/etc/emberd/config.toml")
@@ -40,10 +46,21 @@ def locate(asked: str | None, environment: Mapping[str, str], here: Path, system
     named = asked or environment.get("EMBERD_CONFIG")
     if named:
         path = Path(named)
-        if not path.is_file():
-            raise ConfigError(f"{named}: there is no such file")
-        return path
-    return next((path for path in (here / "config.toml", system) if path.is_file()), None)
+        try:
+            if path.is_file():
+                return path
+        except OSError as error:
+            raise ConfigError(f"{named[:200]}: cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{named}: there is no such file")
+    return next((path for path in (here / "config.toml", system) if _is_file(path)), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        # A folder that is closed to this user: what is in it was not meant for it, and it must know.
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def read(path: Path | None, environment: Mapping[str, str], kinds: Mapping[str, Kind]) -> Config:
@@ -59,19 +76,21 @@ def read(path: Path | None, environment: Mapping[str, str], kinds: Mapping[str, 
             raw = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ConfigError(f"{origin}: cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{origin}: not TOML: {error}") from error
+        except RecursionError:
+            raise ConfigError(f"{origin}: not TOML: its brackets are too deep") from None
+        except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
+            raise ConfigError(f"{origin}: not TOML: {_one_line(str(error))}") from None
     try:
         parsed = parse(raw, kinds)
     except ConfigError as error:
-        raise ConfigError(f"{origin}: {error}") from None
+        raise ConfigError(f"{origin}: {_one_line(str(error))}") from None
     overridden = _override(raw, environment, kinds)
     if not overridden:
         return parsed
     try:
         return parse(raw, kinds)
     except ConfigError as error:
-        raise ConfigError(f"environment ({', '.join(overridden)}): {error}") from None
+        raise ConfigError(f"environment ({', '.join(overridden)}): {_one_line(str(error))}") from None
 
 
 def parse(raw: Mapping[str, Any], kinds: Mapping[str, Kind]) -> Config:
@@ -186,14 +205,16 @@ def _struct_in(kind: Any) -> type[msgspec.Struct] | None:  # noqa: ANN401 - a ty
 def _override(raw: dict[str, Any], environment: Mapping[str, str], kinds: Mapping[str, Kind]) -> list[str]:
     """Write the environment's values into a decoded document; return the names that were used."""
     used = []
-    for name in sorted(environment):
+    for name in sorted(environment, key=numerically):
         path = name.removeprefix(PREFIX).lower().split("__")
         if not name.startswith(PREFIX) or not (len(path) > 1 or path[0] in Config.__struct_fields__):
             continue
         try:
             _place(raw, path, environment[name], Config, kinds)
-        except (KeyError, TypeError, ValueError, IndexError):
-            raise ConfigError(f"environment: {name}: there is no such key{_nearest(path[0], Config.__struct_fields__)}") from None
+        except _NoSuchKey as error:
+            raise ConfigError(f"environment: {name}: there is no such key{error}") from None
+        except (TypeError, ValueError, IndexError, AttributeError):
+            raise ConfigError(f"environment: {name}: there is no such key") from None
         used.append(name)
     return used
 
@@ -206,7 +227,7 @@ def _place(raw: dict[str, Any], path: list[str], text: str, kind: type[msgspec.S
         if kind is keys.SensorsConfig and step in kinds:
             inner = kinds[step].Config
         if inner is None:
-            raise KeyError(step)
+            raise _NoSuchKey(_nearest(step, [*_known(kind), *(kinds if kind is keys.SensorsConfig else ())]))
         kind = inner
         if step == "workload" or (step in kinds and may_be_several(kinds[step])):
             _place_in_row(here, step, path[position + 1 :], text, kind)
@@ -220,8 +241,8 @@ def _place_in_row(table: dict[str, Any], name: str, below: list[str], text: str,
     # Without any table one workload runs: it is the row that `0` means.
     rows = table.setdefault(name, [{}] if name == "workload" else [])
     index, key = int(below[0]), below[1]
-    if len(below) != 2 or index < 0:  # noqa: PLR2004 - the row and the key
-        raise KeyError(name)
+    if len(below) != 2 or not 0 <= index <= len(rows):  # noqa: PLR2004 - the row and the key
+        raise _NoSuchKey(f"; {name} has {len(rows)} tables")
     if index == len(rows):
         rows.append({})
     rows[index][key] = _typed(text, _field_type(kind, key))
@@ -233,7 +254,15 @@ def _field_type(kind: type[msgspec.Struct], name: str) -> Any:  # noqa: ANN401 -
             return field.type
     if kind is keys.SensorsConfig:
         return None
-    raise KeyError(name)
+    raise _NoSuchKey(_nearest(name, _known(kind)))
+
+
+def _known(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    return tuple(name for name in kind.__struct_fields__ if name not in {"tables", "several"})
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", "\\n")
 
 
 def _typed(text: str, kind: Any) -> Any:  # noqa: ANN401 - whatever TOML can hold
@@ -243,5 +272,5 @@ def _typed(text: str, kind: Any) -> Any:  # noqa: ANN401 - whatever TOML can hol
         return text
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text

@@ -41,12 +41,21 @@ def identify(configured: str, board: Tree, machine: Tree) -> Identity:
     for source, secret in (
         ("serial number", _serial(board)),
         ("permanent MAC address", _permanent_mac(board)),
-        ("machine id", machine.text_or_none("etc/machine-id") or machine.text_or_none("var/lib/dbus/machine-id")),
+        ("machine id", _machine_id(machine)),
     ):
         if secret:
             digest = hmac.new(_KEY, f"{source}:{secret}".encode(), hashlib.sha256).hexdigest()
             return Identity(device=f"em-{digest[:16]}", source=source)
     raise Absent("this machine has no serial number, no permanent MAC address and no machine id", mend="set device.id")
+
+
+def _machine_id(machine: Tree) -> str | None:
+    for path in ("etc/machine-id", "var/lib/dbus/machine-id"):
+        found = machine.text_or_none(path)
+        # An image that was never started says `uninitialized`: machine-id(5).
+        if found and found != "uninitialized":
+            return found
+    return None
 
 
 def _serial(board: Tree) -> str | None:

@@ -184,6 +184,15 @@ class SensorHealth(_Part, frozen=True, kw_only=True):
     cpu_seconds: float | None = None
 
 
+class Cgroup(_Part, frozen=True, kw_only=True):
+    """Memory of the control group in which the daemon and its workloads run; `max` is absent where there is no limit."""
+
+    current: int | None = None
+    max: int | None = None
+    peak: int | None = None
+    oom_kills: int | None = None
+
+
 class AgentWindow(_Part, frozen=True, kw_only=True):
     """The monitor itself over the window. `stolen_ratio`: of the workload's only core, where there is but one."""
 
@@ -223,6 +232,7 @@ class Window(_Part, frozen=True, kw_only=True):
     requested_frequency_hertz: dict[str, Gauge] | None = None
     power_watts: dict[str, Gauge] | None = None
     voltage_volts: dict[str, Gauge] | None = None
+    current_amperes: dict[str, Gauge] | None = None
     load_ratio: dict[str, Gauge] | None = None
     fan_rpm: dict[str, Gauge] | None = None
     energy: Energy | None = None
@@ -231,9 +241,11 @@ class Window(_Part, frozen=True, kw_only=True):
     trip_celsius: dict[str, float] | None = None
     cooling_level: dict[str, float] | None = None
     over_current_total: dict[str, float] | None = None
+    throttle_events_total: dict[str, float] | None = None
     power_mode: str | None = None
     governor: str | None = None
     memory_bytes: Memory | None = None
+    cgroup_memory_bytes: Cgroup | None = None
     pressure_ratio: Pressure | None = None
     sensors: dict[str, SensorHealth]
     agent: AgentWindow | None = None

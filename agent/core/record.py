@@ -70,6 +70,7 @@ class Sample:
 
     Attributes:
         sensor: the source's name, which is its file's name.
+        part: its rail, where there may be several of its kind.
         at_seconds: CLOCK_MONOTONIC when the reading ended.
         reads: what was read.
         late_seconds: how long after its deadline the reading began.
@@ -81,6 +82,7 @@ class Sample:
     sensor: str
     at_seconds: float
     reads: Reads
+    part: str = ""
     late_seconds: float = 0.0
     missed: int = 0
     read_seconds: float = 0.0

@@ -21,7 +21,7 @@ import numpy as np
 from agent.core.record import Inferences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -162,9 +162,10 @@ class RingReader:
         Raises:
             ValueError: the memory is a ring of another version or layout.
         """
-        capacity = int(self._words[WORD_CAPACITY])
-        if capacity == 0:
+        # A header whose words have not all become visible yet is that of a ring that has not begun.
+        if not all(int(self._words[word]) for word in (WORD_MAGIC, WORD_VERSION, WORD_SLOT_BYTES, WORD_CAPACITY)):
             return Inferences()
+        capacity = int(self._words[WORD_CAPACITY])
         self._verify_header(capacity)
         lost = 0
         pieces: list[NDArray[np.uint64]] = []
@@ -182,6 +183,15 @@ class RingReader:
                 break
         lost += self._skip_stuck()
         return _unpack(np.concatenate(pieces), lost)
+
+    def read_to_end(self) -> Iterator[Inferences]:
+        """Return everything that is left of a writer that has ended, in parts. What it tore when it died is counted as lost."""
+        begun = -1
+        while self._next < self.head and begun != self._next:
+            begun = self._next
+            # A torn slot is given up at the second look.
+            yield self.read()
+            yield self.read()
 
     def _verify_header(self, capacity: int) -> None:
         words = self._words

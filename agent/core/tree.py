@@ -63,7 +63,7 @@ class Tree:
             SensorFault: the folder is there and cannot be read.
         """
         try:
-            return tuple(sorted((entry.name for entry in self.path(relative).iterdir()), key=_numerically))
+            return tuple(sorted((entry.name for entry in self.path(relative).iterdir()), key=numerically))
         except (FileNotFoundError, NotADirectoryError):
             return ()
         except OSError as error:
@@ -111,5 +111,7 @@ def errno_name(error: OSError) -> str:
     return f"{name} ({os.strerror(error.errno)})" if error.errno else str(error)
 
 
-def _numerically(name: str) -> tuple[object, ...]:
-    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name))
+def numerically(name: str) -> tuple[object, ...]:
+    """Return a sort key by which `zone2` comes before `zone10`."""
+    # Only the digits that a kernel writes: `isdigit` holds for others, too, which `int` does not take.
+    return tuple(int(part) if index % 2 else part for index, part in enumerate(re.split(r"([0-9]+)", name)))

@@ -38,7 +38,7 @@ class Quantity(float):
                 unit.
         """
         if isinstance(written, (int, float)) and not isinstance(written, bool):
-            return cls._of(float(written), None, written)
+            return cls._of(written, None, written)
         if not isinstance(written, str):
             raise ValueError(f"{written!r} is not {cls.noun}; write it like {cls.example!r}")  # noqa: TRY004 - a wrong value
         match = _WRITTEN.fullmatch(written)
@@ -48,8 +48,7 @@ class Quantity(float):
 
     @classmethod
     def _of(cls, number: float, unit: str | None, written: object) -> Self:
-        if not math.isfinite(number) or number < 0:
-            raise ValueError(f"{written!r} is not {cls.noun}; it must be finite and not negative")
+        cls._verify(number, written)
         if unit is None:
             if not cls.bare_allowed:
                 raise ValueError(f"{written!r} has no unit; write it like {cls.example!r}")
@@ -58,7 +57,19 @@ class Quantity(float):
             near = difflib.get_close_matches(unit, cls.units, n=1, cutoff=0.3)
             hint = f'did you mean "{number:g} {near[0]}"?' if near else f"units are {', '.join(cls.units)}"
             raise ValueError(f"{written!r} is not {cls.noun}; {hint}")
-        return cls(number * cls.units[unit])
+        size = number * cls.units[unit]
+        cls._verify(size, written)
+        return cls(size)
+
+    @classmethod
+    def _verify(cls, number: float, written: object) -> None:
+        try:
+            good = math.isfinite(number) and number >= 0
+        except OverflowError:  # a whole number beyond every float
+            good = False
+        if not good:
+            shown = repr(written) if isinstance(written, (str, float)) else "a number that large"
+            raise ValueError(f"{shown} is not {cls.noun}; it must be finite and not negative")
 
     def __str__(self) -> str:
         """Write the value in the largest unit that keeps it short, as `parse` reads it."""
@@ -106,3 +117,19 @@ class Bytes(Quantity):
         "GiB": 1024.0**3,
     }
     bare_allowed = True
+
+
+class Ohms(Quantity):
+    """A resistance."""
+
+    noun = "a resistance"
+    example = "0.01 ohm"
+    units: ClassVar[dict[str, float]] = {"ohm": 1.0, "mohm": 1e-3, "uohm": 1e-6, "Ω": 1.0, "mΩ": 1e-3}
+
+
+class Amperes(Quantity):
+    """A current."""
+
+    noun = "a current"
+    example = "8 A"
+    units: ClassVar[dict[str, float]] = {"A": 1.0, "mA": 1e-3, "uA": 1e-6}

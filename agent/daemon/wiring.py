@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent.analysis.work import Work
+from agent.core import processors
 from agent.core.config import Config
 from agent.core.sensor import Surroundings
 from agent.core.tree import Tree
@@ -65,9 +66,9 @@ def ignored(config: Config) -> tuple[str, ...]:
 
 def plan_cores(config: Config, allowed: frozenset[int]) -> CorePlan:
     """Return who runs where, of the cores that are allowed and switched on."""
-    here = sorted(allowed & (core_plans.online(MACHINE) or allowed) or allowed)
+    here = sorted(allowed.intersection(processors.online(MACHINE) or allowed) or allowed)
     return core_plans.plan(
-        here, core_plans.capacities(MACHINE, here), {workload.name: workload.threads for workload in config.workload}
+        here, processors.capacities(MACHINE, here), {workload.name: workload.threads for workload in config.workload}
     )
 
 
@@ -84,11 +85,12 @@ def plan_workload(workload: WorkloadConfig, share: Share, *, must_exist: bool) -
         title=models.title(path),
         model=str(path),
         runtime=workload.runtime,
-        delegates=tuple(str(Path(delegate).resolve()) for delegate in workload.delegates),
+        # Not `Path.resolve`, which raises for a link that leads to itself.
+        delegates=tuple(os.path.realpath(delegate) for delegate in workload.delegates),
         threads=share.threads,
         cores=share.cores,
         period_seconds=None if rate is None else 1.0 / rate,
-        inputs=workload.inputs if workload.inputs == "random" else str(Path(workload.inputs).resolve()),
+        inputs=workload.inputs if workload.inputs == "random" else os.path.realpath(workload.inputs),
         warmup=workload.warmup,
     )
 

@@ -9,13 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.core.errors import Absent, SensorFault
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from agent.core.choice import Threads
-    from agent.core.tree import Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +64,8 @@ def plan(allowed: Sequence[int], capacities: Mapping[int, int], wanted: Mapping[
             given[name] = Share(cores=tuple(sorted(ranked)), threads=threads.value)
             free.clear()
             continue
-        cores = free[: threads.value] if len(free) >= threads.value else pool[: threads.value]
+        # Where too few are free, the rest is shared with those who came before.
+        cores = [*free, *(core for core in pool if core not in free)][: threads.value]
         free = [core for core in free if core not in cores]
         given[name] = Share(cores=tuple(sorted(cores)), threads=threads.value)
     automatic = [name for name, threads in wanted.items() if threads.value is None]
@@ -76,29 +74,3 @@ def plan(allowed: Sequence[int], capacities: Mapping[int, int], wanted: Mapping[
         given[name] = Share(cores=tuple(sorted(mine)), threads=len(mine))
     shared = any(monitor in share.cores for share in given.values())
     return CorePlan(monitor=(monitor,), workloads={name: given[name] for name in wanted}, shared=shared)
-
-
-def online(machine: Tree) -> frozenset[int] | None:
-    """Return the cores that are switched on, or None where the kernel does not tell. A Jetson switches some off by power mode."""
-    text = machine.text_or_none("sys/devices/system/cpu/online")
-    if not text:
-        return None
-    found: set[int] = set()
-    try:
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            found.update(range(int(first), int(last or first) + 1))
-    except ValueError:
-        return None
-    return frozenset(found)
-
-
-def capacities(machine: Tree, cores: Sequence[int]) -> dict[int, int]:
-    """Return each core's relative speed (`cpu_capacity`, 1024 for the fastest) where the kernel tells it."""
-    found = {}
-    for core in cores:
-        try:
-            found[core] = machine.integer(f"sys/devices/system/cpu/cpu{core}/cpu_capacity")
-        except (Absent, SensorFault):
-            continue
-    return found

@@ -28,6 +28,13 @@ _ANSWERS: Final[msgspec.json.Decoder[Answer]] = msgspec.json.Decoder(Answer)
 _CHATTER: Final = ("INFO:", "WARNING: All log messages", "I0000")
 
 
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # the real-time signals between the first and the last have no names
+        return f"signal {number}"
+
+
 class Life(Protocol):
     """A started workload process, as the supervisor sees it."""
 
@@ -133,7 +140,7 @@ class ChildProcess:
         if code is None:
             return None
         self._listen()
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        how = f"killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
         lines = [line.strip() for line in self._said.decode(errors="replace").splitlines() if line.strip()]
         last = next((line for line in reversed(lines) if not line.startswith(_CHATTER)), "")
         return f"{how}: {last}" if last else how

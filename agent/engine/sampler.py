@@ -155,6 +155,8 @@ class Sampler:
             # A deadline on the grid, so that jitter does not add up; those that passed are skipped, never made up for.
             due = deadline - (deadline % period) + period * (missed + 1)
             deadline = due + generator.uniform(0.0, JITTER_RATIO) * period
+            if lost:
+                deadline = min(deadline, begin + LOOK_AGAIN_SECONDS)
 
     def _find(self, place: _Place) -> Source | None:
         place.reading_since = self._now()
@@ -193,6 +195,7 @@ class Sampler:
         return (
             Sample(
                 sensor=place.name,
+                part=place.part,
                 at_seconds=end,
                 reads=reads,
                 late_seconds=late if late > LATE_RATIO * place.config.period else 0.0,
@@ -204,7 +207,8 @@ class Sampler:
         )
 
     def _fault(self, place: _Place, reason: str) -> Sample:
-        return Sample(sensor=place.name, at_seconds=self._now(), reads=Reads(faults=(Fault(name=place.part, reason=reason),)))
+        reads = Reads(faults=(Fault(name=place.part, reason=reason),))
+        return Sample(sensor=place.name, part=place.part, at_seconds=self._now(), reads=reads)
 
 
 def _reason(error: Exception) -> str:

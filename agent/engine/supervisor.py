@@ -114,10 +114,10 @@ class Supervised:
         if self.refused is not None:
             return []
         if self.life is None:
-            if now_seconds >= self._due_seconds:
-                self._begin(now_seconds)
-            return []
+            return self._begin(now_seconds) if now_seconds >= self._due_seconds else []
         changes: list[Change] = []
+        # In this order: what a process said just before it ended is there once it has ended.
+        ended = self.life.ended()
         answer = self.life.answer()
         if isinstance(answer, Ready):
             changes.append(self._began(answer, now_seconds))
@@ -125,7 +125,7 @@ class Supervised:
             self.refused = answer.reason
             self.end()
             return [Gone(workload=self.name, reason=answer.reason)]
-        ended = self.life.ended() or self._hangs(now_seconds)
+        ended = ended or self._hangs(now_seconds)
         if ended:
             changes.append(self._died(ended, now_seconds))
         return changes
@@ -142,7 +142,7 @@ class Supervised:
         if self.life is None:
             return
         self.life.kill()
-        self._last_words.append(self.life.reader.read())
+        self._last_words += self.life.reader.read_to_end()
         self.life = None
         self.ready = None
 
@@ -158,11 +158,16 @@ class Supervised:
             self.end()
             self._due_seconds = now_seconds
 
-    def _begin(self, now_seconds: float) -> None:
-        self.life = self.start(self.plan)
-        self.ready = None
+    def _begin(self, now_seconds: float) -> list[Change]:
         self._born_seconds = self._moved_seconds = now_seconds
+        self.ready = None
         self._head = 0
+        try:
+            self.life = self.start(self.plan)
+        except OSError as error:
+            # A board that is short of processes, memory or descriptors may not be so in a second.
+            return [self._died(f"cannot be started: {error.strerror}", now_seconds)]
+        return []
 
     def _began(self, ready: Ready, now_seconds: float) -> Began:
         self.ready = self.described = ready

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agent.engine.sampler import Hanging
 
 LOST_AFTER: Final = 3
+FORGOTTEN_AFTER: Final = 10
 HANGS_AFTER_SECONDS: Final = 5.0
 
 
@@ -31,6 +32,7 @@ class Turn:
 @dataclass(slots=True)
 class _State:
     failures: int = 0
+    silences: int = 0
     lost: bool = False
     since_seconds: float = 0.0
 
@@ -59,7 +61,18 @@ class Watch:
             answered.add(sample.sensor)
         for name in answered - failed:
             turns += self._answered(name, sample.at_seconds)
+        if not sample.part:  # one of several knows nothing of the others
+            self._forget_silent(sample.sensor, failed | answered)
         return turns
+
+    def _forget_silent(self, sensor: str, spoken: set[str]) -> None:
+        """Stop calling a part lost that its source no longer tells of, neither as read nor as failed: it was switched off."""
+        for name, state in list(self._states.items()):
+            if not name.startswith(f"{sensor}."):
+                continue
+            state.silences = 0 if name in spoken else state.silences + 1
+            if state.silences >= FORGOTTEN_AFTER:
+                del self._states[name]
 
     def hanging(self, hung: Iterable[Hanging], now_seconds: float) -> list[Turn]:
         """Take the sensors that do not answer, and return which of them are lost by that."""

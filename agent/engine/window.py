@@ -12,6 +12,7 @@ from agent.analysis.gauge import Readings, tidy
 from agent.core.message import (
     VERSION,
     AgentWindow,
+    Cgroup,
     Memory,
     Pressure,
     SensorHealth,
@@ -76,7 +77,8 @@ class Assembly:
     _readings: Readings = field(init=False)
     _labels: dict[str, str] = field(default_factory=dict)
     _health: dict[str, _Health] = field(default_factory=dict)
-    _counted_missed: dict[str, int] = field(default_factory=dict)
+    _hung: dict[tuple[str, str], int] = field(default_factory=dict)
+    _hung_before: frozenset[tuple[str, str]] = frozenset()
     _begin: int = 0
 
     def __post_init__(self) -> None:
@@ -87,6 +89,7 @@ class Assembly:
         """Let the first window begin. What sensors said before counts only as a starting point for counters."""
         self._begin = monotonic_nanoseconds
         self._readings.clear()
+        self._labels.clear()
         self._health.clear()
 
     def inferences(self, workload: str, inferences: Inferences) -> None:
@@ -101,9 +104,7 @@ class Assembly:
         health = self._health.setdefault(sample.sensor, _Health())
         health.reads += 1
         health.faults += len(sample.reads.faults)
-        # A sensor that hung through earlier windows has had those deadlines counted there.
-        counted = self._counted_missed.pop(sample.sensor, 0)
-        health.late += max(sample.missed - counted, 0) + (sample.late_seconds > 0)
+        health.late += self._not_yet_counted((sample.sensor, sample.part), sample.missed + (sample.late_seconds > 0))
         health.read_seconds += sample.read_seconds
         health.cpu_seconds += sample.cpu_seconds
 
@@ -114,10 +115,7 @@ class Assembly:
             name: self._workload(name, member, self.works[name].close(end.monotonic_nanoseconds, length_seconds))
             for name, member in members.items()
         }
-        for sensor in hung:
-            counted = self._counted_missed.get(sensor.sensor, 0)
-            self._health.setdefault(sensor.sensor, _Health()).late += max(sensor.missed - counted, 0)
-            self._counted_missed[sensor.sensor] = max(sensor.missed, counted)
+        self._count_hung(hung)
         readings = self._readings
         window = Window(
             v=VERSION,
@@ -134,10 +132,20 @@ class Assembly:
             temperature_celsius=readings.gauges("temperature_celsius"),
             frequency_hertz=readings.gauges("frequency_hertz"),
             requested_frequency_hertz=readings.gauges("requested_frequency_hertz"),
+            power_watts=readings.gauges("power_watts"),
+            voltage_volts=readings.gauges("voltage_volts"),
+            current_amperes=readings.gauges("current_amperes"),
             load_ratio=readings.gauges("load_ratio"),
+            fan_rpm=readings.gauges("fan_rpm"),
             throttle=Throttle(state="unknown") if workloads else None,
+            trip_celsius=readings.last("trip_celsius"),
+            cooling_level=readings.last("cooling_level"),
+            over_current_total=readings.last("over_current_total"),
+            throttle_events_total=readings.last("throttle_events_total"),
+            power_mode=self._labels.get("power_mode"),
             governor=self._labels.get("governor"),
             memory_bytes=self._memory(),
+            cgroup_memory_bytes=self._cgroup(),
             pressure_ratio=self._pressure(),
             sensors=self._sensors(),
             agent=self._agent(),
@@ -148,6 +156,25 @@ class Assembly:
         # A source that is read more rarely than windows close is still here.
         self._health = {name: _Health() for name in self._health}
         return window
+
+    def _count_hung(self, hung: tuple[Hanging, ...]) -> None:
+        """Count the deadlines that a hanging sensor has missed since the window before."""
+        now = frozenset((sensor.sensor, sensor.part) for sensor in hung)
+        # What was counted is remembered for one window after the hang: the reading that tells how many it missed comes then.
+        self._hung = {key: counted for key, counted in self._hung.items() if key in now | self._hung_before}
+        self._hung_before = now
+        for sensor in hung:
+            key = (sensor.sensor, sensor.part)
+            counted = self._hung.get(key, 0)
+            self._health.setdefault(sensor.sensor, _Health()).late += max(sensor.missed - counted, 0)
+            self._hung[key] = max(sensor.missed, counted)
+
+    def _not_yet_counted(self, source: tuple[str, str], missed: int) -> int:
+        """Return how many of the deadlines that a sample missed were not counted while its source hung."""
+        counted = min(missed, self._hung.get(source, 0))
+        if counted:
+            self._hung[source] -= counted
+        return missed - counted
 
     def _workload(self, name: str, member: Member, work: WorkFigures) -> WorkloadWindow:
         return WorkloadWindow(
@@ -204,8 +231,21 @@ class Assembly:
         found = {name.removeprefix("memory."): int(value) for name, value in (self._readings.last("memory_bytes") or {}).items()}
         return Memory(**found) if found else None
 
+    def _cgroup(self) -> Cgroup | None:
+        found = {
+            name.removeprefix("cgroup."): int(value)
+            for name, value in (self._readings.last("cgroup_memory_bytes") or {}).items()
+            if name.removeprefix("cgroup.") in Cgroup.__struct_fields__
+        }
+        kills = next(iter((self._readings.last("oom_kills_total") or {}).values()), None)
+        if not found and kills is None:
+            return None
+        return Cgroup(**found, oom_kills=None if kills is None else int(kills))
+
     def _pressure(self) -> Pressure | None:
-        ratios = {name: self._ratio("pressure_seconds_total", f"pressure.{name}") for name in ("cpu", "memory", "io")}
+        seen = {name: self._ratio("pressure_seconds_total", f"pressure.{name}") for name in ("cpu", "memory", "io")}
+        # The kernel's stamps and ours are some microseconds apart: a full stall may come to a little more than all of the time.
+        ratios = {name: None if ratio is None else min(ratio, 1.0) for name, ratio in seen.items()}
         return Pressure(**ratios) if any(ratio is not None for ratio in ratios.values()) else None
 
     def _sensors(self) -> dict[str, SensorHealth]:

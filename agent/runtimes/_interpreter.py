@@ -34,22 +34,26 @@ def load(
         interpreter = interpreter_type(
             model_path=str(request.model), num_threads=request.threads, experimental_delegates=list(delegates) or None
         )
+    except SystemError as error:
+        raise Unusable(f"{name} cannot be loaded: this runtime does not fit numpy {np.__version__}") from error
     except (ValueError, RuntimeError, MemoryError) as error:
-        raise Unusable(f"{name} cannot be loaded as a TensorFlow Lite model: {_first_line(error)}") from error
-    details = interpreter.get_input_details()
-    inputs = tuple(_tensor(detail) for detail in details)
+        raise Unusable(_refusal(name, request, error)) from error
     try:
+        details = interpreter.get_input_details()
+        inputs = tuple(_tensor(detail) for detail in details)
         for detail, shape, tensor in zip(details, request.shapes(inputs), inputs, strict=True):
             if shape != tensor.shape:
                 interpreter.resize_tensor_input(detail["index"], shape, strict=True)
         interpreter.allocate_tensors()
+        inputs = tuple(_tensor(detail) for detail in interpreter.get_input_details())
+        outputs = tuple(_tensor(detail) for detail in interpreter.get_output_details())
     except (ValueError, RuntimeError) as error:
-        raise Unusable(f"{name} cannot run here: {_first_line(error)}") from error
+        raise Unusable(_refusal(name, request, error, loaded=True)) from error
     nodes, delegated = _coverage(interpreter)
     has_delegate = delegated is not None and delegated > 0
     return Session(
-        inputs=tuple(_tensor(detail) for detail in interpreter.get_input_details()),
-        outputs=tuple(_tensor(detail) for detail in interpreter.get_output_details()),
+        inputs=inputs,
+        outputs=outputs,
         nodes=nodes,
         delegated_nodes=delegated,
         delegates=tuple(delegate_names) or (("xnnpack",) if has_delegate else ()),
@@ -57,6 +61,18 @@ def load(
         invoke=interpreter.invoke,
         fetch=_fetcher(interpreter, [detail["index"] for detail in interpreter.get_output_details()]),
     )
+
+
+def load_delegates(load_delegate: Callable[[str], Any], paths: Sequence[str]) -> list[Any]:
+    """Load external delegates, in order."""
+    delegates = []
+    for path in paths:
+        try:
+            delegates.append(load_delegate(path))
+        except (ValueError, OSError, RuntimeError, AttributeError) as error:
+            told = " ".join(str(error).split()) or type(error).__name__
+            raise Unusable(f"delegate {path} does not load: {told}") from error
+    return delegates
 
 
 def _feeder(interpreter: Any, indexes: Sequence[int]) -> Callable[[Sequence[NDArray[Any]]], None]:  # noqa: ANN401 - untyped package
@@ -80,9 +96,33 @@ def _fetcher(interpreter: Any, indexes: Sequence[int]) -> Callable[[], tuple[NDA
     get_tensor = interpreter.get_tensor
 
     def fetch() -> tuple[NDArray[Any], ...]:
-        return tuple([get_tensor(index) for index in indexes])
+        try:
+            return tuple([get_tensor(index) for index in indexes])
+        except ValueError:
+            # An output without elements, as that of a detector which sees nothing, is refused with "Invalid tensor size".
+            return tuple([_get_even_empty(interpreter, index) for index in indexes])
 
     return fetch
+
+
+def _get_even_empty(interpreter: Any, index: int) -> NDArray[Any]:  # noqa: ANN401 - untyped package
+    detail = next(detail for detail in interpreter.get_output_details() if detail["index"] == index)
+    if 0 in detail["shape"]:
+        return np.empty(tuple(detail["shape"]), dtype=detail["dtype"])
+    found: NDArray[Any] = interpreter.get_tensor(index)
+    return found
+
+
+def _refusal(name: str, request: Request, error: BaseException, *, loaded: bool = False) -> str:
+    text = _first_line(error)
+    node = text[text.rfind("Node number") :] if "Node number" in text else text
+    if "Select TensorFlow" in text:
+        return f"{name} cannot run here: it needs Select TensorFlow operators (Flex), which this runtime does not have: {node}"
+    if request.delegates and "delegate" in text:
+        return f"{name} cannot run here with delegate {', '.join(request.delegates)}: {text}"
+    if loaded or "Node number" in text or "unresolved custom op" in text:
+        return f"{name} cannot run here: {text}"
+    return f"{name} cannot be loaded as a TensorFlow Lite model: {text}"
 
 
 def _tensor(detail: dict[str, Any]) -> Tensor:

@@ -34,8 +34,5 @@ class Litert:
             from ai_edge_litert.interpreter import Interpreter, load_delegate  # noqa: PLC0415 - costs 10 MB; only where it runs
         except ImportError as error:
             raise Unusable(f"{NAME} is installed but does not load: {error}") from error
-        try:
-            delegates = [load_delegate(path) for path in request.delegates]
-        except (ValueError, OSError, RuntimeError) as error:
-            raise Unusable(f"delegate {', '.join(request.delegates)} does not load: {error}") from error
+        delegates = _interpreter.load_delegates(load_delegate, request.delegates)
         return _interpreter.load(Interpreter, request, delegates, request.delegates)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import importlib.util
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from agent.core.errors import Unusable
 from agent.runtimes import _interpreter
@@ -52,27 +53,55 @@ class Tflite:
             from tflite_runtime.interpreter import Interpreter, load_delegate  # noqa: PLC0415 - only where it runs
         except ImportError as error:
             raise Unusable(f"{NAME} is installed but does not load: {error}") from error
+        if not _is_whole(request.model):
+            raise Unusable(f"{request.model.name} cannot be loaded as a TensorFlow Lite model: it is damaged or not all there")
         if request.delegates:
-            try:
-                delegates: list[Any] = [load_delegate(path) for path in request.delegates]
-            except (ValueError, OSError, RuntimeError) as error:
-                raise Unusable(f"delegate {', '.join(request.delegates)} does not load: {error}") from error
+            delegates = _interpreter.load_delegates(load_delegate, request.delegates)
             return _interpreter.load(Interpreter, request, delegates, request.delegates)
         delegate = _quantised_xnnpack(request.threads)
         if delegate is None:
             return _interpreter.load(Interpreter, request, (), ())
-        return _interpreter.load(Interpreter, request, (delegate,), ())
+        try:
+            return _interpreter.load(Interpreter, request, (delegate,), ())
+        except Unusable:
+            # An explicit delegate refuses tensors whose size is only known when they are computed; the built-in way does not.
+            return _interpreter.load(Interpreter, request, (), ())
 
 
-def _quantised_xnnpack(threads: int) -> _Delegate | None:
-    """Return XNNPACK with its 8-bit operators, or None where this wheel does not offer it."""
+class _Model(ctypes.Structure):
+    """A `unique_ptr`, as large as it takes for the platform to return it through memory that the caller provides."""
+
+    _fields_ = (("pointer", ctypes.c_void_p), ("rest", ctypes.c_void_p * 3))
+
+
+_VERIFY: Final = "_ZN6tflite4impl15FlatBufferModel22VerifyAndBuildFromFileEPKcPNS_14TfLiteVerifierEPNS_13ErrorReporterE"
+
+
+def _is_whole(model: Path) -> bool:
+    """Return whether the flatbuffer holds together. This version's interpreter does not look, and crashes on half a file."""
+    functions = _library()
+    if functions is None or not hasattr(functions, _VERIFY):
+        return True
+    verify = getattr(functions, _VERIFY)
+    verify.restype = _Model
+    verify.argtypes = [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p]
+    return bool(verify(os.fsencode(model), None, None).pointer)
+
+
+def _library() -> ctypes.CDLL | None:
+    """Return the wheel's library, where it is the one whose functions and structures are known."""
     if not importlib.metadata.version("tflite-runtime").startswith(_CHECKED_VERSION):
         return None
     folder = Path(str(importlib.util.find_spec(PACKAGE).submodule_search_locations[0]))  # type: ignore[union-attr,index]
     library = next(folder.glob("_pywrap_tensorflow_interpreter_wrapper*.so"), None)
-    if library is None:
+    return ctypes.CDLL(str(library)) if library else None
+
+
+def _quantised_xnnpack(threads: int) -> _Delegate | None:
+    """Return XNNPACK with its 8-bit operators, or None where this wheel does not offer it."""
+    functions = _library()
+    if functions is None:
         return None
-    functions = ctypes.CDLL(str(library))
     if not hasattr(functions, "TfLiteXNNPackDelegateCreate"):
         return None
     functions.TfLiteXNNPackDelegateCreate.restype = ctypes.c_void_p

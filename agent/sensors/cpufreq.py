@@ -66,7 +66,9 @@ class CpuClocks:
             try:
                 hertz = self._hertz(policy)
             except (Absent, SensorFault) as error:
-                faults.append(Fault(name=policy, reason=str(error)))
+                # The kernel's answer for a domain whose cores are all switched off: drivers/cpufreq/cpufreq.c, show().
+                if not str(error).startswith("EBUSY"):
+                    faults.append(Fault(name=policy, reason=str(error)))
                 continue
             readings.append(Reading(metric=self._metric, name=policy, value=hertz))
         labels = (Label(metric="governor", text=",".join(governors)),) if governors else ()

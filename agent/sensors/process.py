@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import dataclass, field
@@ -58,9 +59,13 @@ class _Life:
     reads: int = 0
 
 
+class _Ended(Exception):  # noqa: N818 - a state
+    """The process has ended, which is no fault."""
+
+
 def find(config: SensorConfig, surroundings: Surroundings) -> Processes:
     """Return the processes that `surroundings` names, whichever those are at each reading."""
-    return Processes(surroundings, pss_every=max(round(_PSS_EVERY_SECONDS / config.period), 1))
+    return Processes(surroundings, pss_every=max(math.ceil(_PSS_EVERY_SECONDS / config.period), 1))
 
 
 class Processes:
@@ -85,7 +90,7 @@ class Processes:
                 life = self._lives[name] = _Life(process)
             try:
                 readings += self._figures(name, life)
-            except Absent:
+            except (Absent, _Ended):
                 continue
             except SensorFault as error:
                 faults.append(Fault(name=name, reason=str(error)))
@@ -95,12 +100,15 @@ class Processes:
     def _figures(self, name: str, life: _Life) -> list[Reading]:
         folder = f"proc/{life.process}"
         tree = self._tree
+        pages = _word(self._text(f"{folder}/statm"), 1)
+        if pages == 0:
+            raise _Ended  # a zombie: its memory is gone, and nobody has waited for it yet
         figures = {
-            "rss_bytes": float(to_integer(tree.text(f"{folder}/statm").split()[1]) * self._page_bytes),
+            "rss_bytes": float(pages * self._page_bytes),
             # The command's name stands in brackets and may hold blanks; the numbers begin after the last bracket.
-            "major_faults_total": float(to_integer(tree.text(f"{folder}/stat").rpartition(")")[2].split()[9])),
+            "major_faults_total": float(_word(self._text(f"{folder}/stat").rpartition(")")[2], 9)),
         }
-        peak = _PEAK.search(tree.text(f"{folder}/status"))
+        peak = _PEAK.search(self._text(f"{folder}/status"))
         if peak:
             figures["rss_peak_bytes"] = float(int(peak[1]) * _BYTES_PER_KIBIBYTE)
         if life.reads % self._pss_every == 0:
@@ -116,12 +124,21 @@ class Processes:
         life.reads += 1
         return [Reading(metric=metric, name=name, value=value, instance=life.process) for metric, value in figures.items()]
 
+    def _text(self, path: str) -> str:
+        try:
+            return self._tree.text(path)
+        except SensorFault as error:
+            # What the kernel answers when the process ended after the file was opened: fs/proc/base.c.
+            if str(error).startswith("ESRCH"):
+                raise _Ended from None
+            raise
+
     def _add_threads(self, folder: str, life: _Life) -> bool:
         """Add what each thread used since it was last seen. Threads that ended keep what they had in the sums."""
         seen: dict[str, tuple[int, int]] = {}
         for thread in self._tree.names(f"{folder}/task"):
             words = (self._tree.text_or_none(f"{folder}/task/{thread}/schedstat") or "").split()
-            if len(words) != 3:  # noqa: PLR2004 - on a core, waiting, time slices
+            if len(words) != 3 or not all(word.isascii() and word.isdigit() for word in words):  # noqa: PLR2004 - cpu, wait, slices
                 continue
             used, waited = int(words[0]), int(words[1])
             used_before, waited_before = life.threads.get(thread, (0, 0))
@@ -130,3 +147,10 @@ class Processes:
             seen[thread] = (used, waited)
         life.threads = seen
         return any(used for used, _ in seen.values())
+
+
+def _word(text: str, position: int) -> int:
+    words = text.split()
+    if len(words) <= position:
+        raise SensorFault("too short")
+    return to_integer(words[position])

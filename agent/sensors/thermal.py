@@ -63,7 +63,9 @@ class ThermalZones:
         self._reads += 1
         if self._reads % _REDISCOVER_READS == 0:
             # Zones that were there stay listed, so that one that vanished keeps counting as a fault.
-            self._zones = {**self._zones, **_zones(self._tree)}
+            found = _zones(self._tree)
+            known = set(found.values())
+            self._zones = {**{name: folder for name, folder in self._zones.items() if folder not in known}, **found}
         readings = []
         faults = []
         for name, folder in self._zones.items():
@@ -100,11 +102,20 @@ def _is_off(reason: str, *, has_answered: bool) -> bool:
 def _zones(tree: Tree) -> dict[str, str]:
     """Return zone name → folder. A type that several zones share is followed by each one's device, else by its folder."""
     folders = [f"{_FOLDER}/{name}" for name in tree.names(_FOLDER) if name.startswith("thermal_zone")]
-    types = {folder: tree.text_or_none(f"{folder}/type") or folder.rpartition("/")[2] for folder in folders}
+    types = {folder: tree.text_or_none(f"{folder}/type") or _last(folder) for folder in folders}
     kinds = list(types.values())
-    return {kind if kinds.count(kind) == 1 else f"{kind}.{_device(tree, folder)}": folder for folder, kind in types.items()}
+    names = {folder: kind if kinds.count(kind) == 1 else f"{kind}.{_device(tree, folder)}" for folder, kind in types.items()}
+    taken = list(names.values())
+    # A chip with several channels registers several zones of one type on one device.
+    return {name if taken.count(name) == 1 else f"{types[folder]}.{_last(folder)}": folder for folder, name in names.items()}
 
 
 def _device(tree: Tree, folder: str) -> str:
-    link = tree.path(f"{folder}/device")
-    return link.resolve().name if link.is_symlink() else folder.rpartition("/")[2]
+    try:
+        return tree.path(f"{folder}/device").readlink().name
+    except OSError:
+        return _last(folder)
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -5,6 +5,7 @@ The two arguments are inherited file descriptors: the socket on which the plan a
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import hashlib
@@ -27,6 +28,7 @@ from agent.workload.schedule import Schedule
 
 _PR_SET_PDEATHSIG: Final = 1
 _MOST_PLAN_BYTES: Final = 65_536
+_MOST_REASON: Final = 1_000
 
 
 def main(arguments: list[str]) -> int:
@@ -40,7 +42,7 @@ def main(arguments: list[str]) -> int:
     try:
         _work(plan, channel, memory)
     except Unusable as error:
-        channel.send(msgspec.json.encode(Refused(reason=str(error))))
+        channel.send(msgspec.json.encode(Refused(reason=str(error)[:_MOST_REASON])))
         return int(error.exit_code)
     except WorkerLost as error:
         sys.stderr.write(f"{error}\n")
@@ -49,7 +51,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _work(plan: Plan, channel: socket.socket, memory: memoryview) -> None:
-    os.sched_setaffinity(0, plan.cores)
+    with contextlib.suppress(OSError):  # cores that went off since the plan was made; the monitor makes another soon
+        os.sched_setaffinity(0, plan.cores)
     model = Path(plan.model)
     recorded = inputs.read(plan.inputs)
     runtime = runtimes.choose(plan.runtime, runtimes.find)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import lzma
+import os
+import struct
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
 from agent.core.errors import Unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,6 +28,25 @@ RANDOM_ITEMS: Final = 8
 _STRING_LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz "
 
 Item = tuple["NDArray[Any]", ...]
+_T = TypeVar("_T")
+_MOST_TOLD: Final = 8
+# A damaged file fails in as many ways as there are formats inside it: an archive, its compression, a header that is Python text.
+_DAMAGED: Final = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    tokenize.TokenError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,22 +70,53 @@ def read(origin: str) -> Recorded | None:
     if origin == "random":
         return None
     path = Path(origin)
-    try:
-        if path.is_dir():
-            files = sorted(path.glob("*.npy"))
-            if not files:
-                raise Unusable(f"inputs: {origin} holds no .npy file")
-            return Recorded(origin=origin, arrays={file.name: np.load(file, allow_pickle=False) for file in files}, stacked=False)
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                return Recorded(origin=origin, arrays={name: archive[name] for name in archive.files}, stacked=True)
-        if path.suffix == ".npy":
-            return Recorded(origin=origin, arrays={path.name: np.load(path, allow_pickle=False)}, stacked=False)
-    except FileNotFoundError as error:
-        raise Unusable(f"inputs: {origin} is not there") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise Unusable(f"inputs: {origin} cannot be read: {error}") from error
+    if os.path.isdir(path):  # noqa: PTH112 - Path's own raises where a name is too long
+        files = sorted(path.glob("*.npy"))
+        if not files:
+            raise Unusable(f"inputs: {origin} holds no .npy file")
+        return Recorded(origin=origin, arrays={file.name: _read_npy(file) for file in files}, stacked=False)
+    if path.suffix == ".npy":
+        return Recorded(origin=origin, arrays={path.name: _read_npy(path)}, stacked=False)
+    if path.suffix == ".npz":
+        arrays = _guarded(path, _load_npz)
+        if not arrays:
+            raise Unusable(f"inputs: {origin} holds no array")
+        return Recorded(origin=origin, arrays=arrays, stacked=True)
+    if not os.path.exists(path):  # noqa: PTH110 - as above
+        raise Unusable(f"inputs: {origin} is not there")
     raise Unusable(f'inputs: {origin} is neither "random", nor a folder of .npy, nor an .npz')
+
+
+def _read_npy(path: Path) -> NDArray[Any]:
+    return _guarded(path, _load_npy)
+
+
+def _load_npy(path: Path) -> NDArray[Any]:
+    with path.open("rb") as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _load_npz(path: Path) -> dict[str, NDArray[Any]]:
+    # np.load would take any file for what its first bytes say, and leaves a damaged archive open.
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith(".npy"):
+                with archive.open(name) as file:
+                    arrays[name.removesuffix(".npy")] = np.lib.format.read_array(file, allow_pickle=False)
+    return arrays
+
+
+def _guarded(path: Path, load: Callable[[Path], _T]) -> _T:
+    try:
+        return load(path)
+    except FileNotFoundError:
+        raise Unusable(f"inputs: {path} is not there") from None
+    except MemoryError:
+        raise Unusable(f"inputs: {path} does not fit the memory") from None
+    except _DAMAGED as error:
+        told = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise Unusable(f"inputs: {path} cannot be read: {told}") from error
 
 
 def shapes(recorded: Recorded | None, tensors: Sequence[Tensor]) -> list[tuple[int, ...]]:
@@ -72,7 +127,12 @@ def shapes(recorded: Recorded | None, tensors: Sequence[Tensor]) -> list[tuple[i
     """
     if recorded is None:
         return [tensor.shape for tensor in tensors]
-    return [_match(recorded, tensor, len(tensors))[1] for tensor in tensors]
+    matches = [_match(recorded, tensor, len(tensors)) for tensor in tensors]
+    taken: dict[str, str] = {}
+    for tensor, (names, _) in zip(tensors, matches, strict=True):
+        if recorded.stacked and (other := taken.setdefault(names[0], tensor.name)) != tensor.name:
+            raise Unusable(f"inputs: {names[0]} in {recorded.origin} is the only array for both {other!r} and {tensor.name!r}")
+    return [shape for _, shape in matches]
 
 
 def items(recorded: Recorded | None, tensors: Sequence[Tensor], seed: int) -> list[Item]:
@@ -81,7 +141,7 @@ def items(recorded: Recorded | None, tensors: Sequence[Tensor], seed: int) -> li
     Raises:
         Unusable: what is recorded does not fit the model, or a random value of this type cannot be made.
     """
-    if recorded is None:
+    if recorded is None or not tensors:
         generator = np.random.default_rng(seed)
         return [tuple(random_array(tensor, generator) for tensor in tensors) for _ in range(RANDOM_ITEMS)]
     columns = []
@@ -92,7 +152,7 @@ def items(recorded: Recorded | None, tensors: Sequence[Tensor], seed: int) -> li
             rows = [array] if array.shape == shape else list(array)
         else:
             rows = [recorded.arrays[name] for name in names]
-        columns.append([np.ascontiguousarray(row.reshape(shape)) for row in rows])
+        columns.append([np.asarray(row, order="C").reshape(shape) for row in rows])
     if len({len(column) for column in columns}) > 1:
         raise Unusable(f"inputs: {recorded.origin} holds {' and '.join(str(len(c)) for c in columns)} items for the model's inputs")
     return list(zip(*columns, strict=True))
@@ -108,7 +168,7 @@ def random_array(tensor: Tensor, generator: np.random.Generator) -> NDArray[Any]
     if dtype.kind == "f":
         return generator.uniform(-1.0, 1.0, shape).astype(dtype)
     if dtype.kind == "c":
-        return (generator.uniform(-1.0, 1.0, shape) + 1j * generator.uniform(-1.0, 1.0, shape)).astype(dtype)
+        return np.asarray(generator.uniform(-1.0, 1.0, shape) + 1j * generator.uniform(-1.0, 1.0, shape), dtype=dtype)
     if dtype.kind == "b":
         return generator.integers(0, 2, shape).astype(dtype)
     if dtype.kind in "iu":
@@ -139,14 +199,15 @@ def _match(recorded: Recorded, tensor: Tensor, tensor_count: int) -> tuple[list[
         fitting = [
             name
             for name, array in recorded.arrays.items()
-            if array.dtype == tensor.dtype and _item_shape(array, tensor, stacked=True) is not None
+            if _same_type(array, tensor) and _item_shape(array, tensor, stacked=True) is not None
         ]
         if tensor_count == 1 and len(recorded.arrays) == 1:
             named = next(iter(recorded.arrays))
         elif len(fitting) == 1:
             named = fitting[0]
         else:
-            there = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in recorded.arrays.items())
+            told = [f"{name} {array.dtype}{list(array.shape)}" for name, array in recorded.arrays.items()]
+            there = ", ".join(told[:_MOST_TOLD]) + (f" and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else "")
             raise Unusable(
                 f"inputs: {recorded.origin} has {'no array' if not fitting else 'more than one array'} that fits the model's input "
                 f"{tensor.name!r} ({tensor.dtype}{_open(tensor)}); it has {there}"
@@ -156,7 +217,7 @@ def _match(recorded: Recorded, tensor: Tensor, tensor_count: int) -> tuple[list[
 
 
 def _verify(origin: str, name: str, array: NDArray[Any], tensor: Tensor, shape: tuple[int, ...] | None) -> tuple[int, ...]:
-    if array.dtype != tensor.dtype:
+    if not _same_type(array, tensor):
         raise Unusable(
             f"inputs: {name} in {origin} is {array.dtype}, but the model's input {tensor.name!r} takes {tensor.dtype}"
             + (f" (quantised: value / {tensor.scale:g} + {tensor.zero_point})" if tensor.scale else "")
@@ -181,11 +242,18 @@ def _item_shape(array: NDArray[Any], tensor: Tensor, *, stacked: bool) -> tuple[
     candidates.append(array.shape)
     # An open batch dimension would swallow a whole stack as one item: the single item comes first.
     for shape in candidates:
-        if len(shape) == len(tensor.signature) and all(
-            want in (-1, have) for have, want in zip(shape, tensor.signature, strict=True)
+        if (
+            0 not in shape
+            and len(shape) == len(tensor.signature)
+            and all(want in (-1, have) for have, want in zip(shape, tensor.signature, strict=True))
         ):
             return tuple(int(size) for size in shape)
     return None
+
+
+def _same_type(array: NDArray[Any], tensor: Tensor) -> bool:
+    # Words come in arrays of their own length.
+    return array.dtype.kind in "SU" if tensor.dtype.kind in "SU" else array.dtype == tensor.dtype
 
 
 def _open(tensor: Tensor) -> str:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CHECK_EVERY_SECONDS: Final = 1.0
 # A runtime that fails this often in a row will not come back by itself.
 MOST_FAILURES_IN_A_ROW: Final = 20
+# Both runtimes keep the text of every error and repeat it all with the next one; only a new process forgets.
+MOST_FAILURES: Final = 1_000
 _HOLD_POLL_SECONDS: Final = 0.02
 
 
@@ -104,7 +106,8 @@ def run(
     feed, invoke, fetch = session.feed, session.invoke, session.fetch
     checker = Checker(reference)
     check = checker.check
-    failures = 0
+    failures = failed = 0
+    told = ""
     position = -1
     last = len(items) - 1
     paced = int(Flag.PACED) if schedule else 0
@@ -128,9 +131,12 @@ def run(
             done = clock()
         except (RuntimeError, ValueError, MemoryError) as error:
             failures += 1
+            failed += 1
+            told, before_that = str(error), told
             write(before, 0, late, 0, 0, int(Flag.FAILED) | paced)
-            if failures >= MOST_FAILURES_IN_A_ROW:
-                raise WorkerLost(f"{failures} failures in a row: {error}") from error
+            if failures >= MOST_FAILURES_IN_A_ROW or failed >= MOST_FAILURES:
+                many = f"{failures} failures in a row" if failures >= MOST_FAILURES_IN_A_ROW else f"{failed} failures"
+                raise WorkerLost(f"{many}: {told.removeprefix(before_that)}") from error
             continue
         failures = 0
         flags = paced if done < checker.due else paced | check(position, outputs, done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,8 @@ def shipped() -> tuple[str, ...]:
 def path(named: str) -> Path:
     """Return where a shipped model, or the file of a path, would be. Nothing is looked at."""
     candidate = SHIPPED / f"{named}{SUFFIX}"
-    return (candidate if "/" not in named and candidate.is_file() else Path(named)).resolve()
+    # Path.resolve() raises for a link that leads to itself.
+    return Path(os.path.realpath(candidate if named in shipped() else named))
 
 
 def locate(named: str) -> Path:
