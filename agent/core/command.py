@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 _MOST_LINE_BYTES: Final = 65_536
 _TERM_SECONDS: Final = 2.0
+_POLL_SECONDS: Final = 0.005
 
 
 def run(words: Sequence[str], seconds: float) -> str:
@@ -56,8 +59,11 @@ class LineProcess:
         Raises:
             EOFError: the command has ended, and every line was returned.
         """
+        if self._output < 0:
+            raise EOFError("the command was ended")
+        until = time.monotonic() + seconds
         while b"\n" not in self._pending and len(self._pending) < _MOST_LINE_BYTES:
-            ready, _, _ = select.select([self._output], [], [], seconds)
+            ready, _, _ = select.select([self._output], [], [], max(until - time.monotonic(), 0.0))
             if not ready:
                 return None
             said = os.read(self._output, _MOST_LINE_BYTES)
@@ -74,12 +80,19 @@ class LineProcess:
 
     def stop(self) -> None:
         """End the command: asked first, made to after two seconds."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
-        try:
-            self._process.wait(_TERM_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
+        self._output = -1
+        if self._process.returncode is None:
+            self._signal(signal.SIGTERM)
+            until = time.monotonic() + _TERM_SECONDS
+            # Looked at, not waited for: while it is a zombie its number belongs to nobody else.
+            while os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None and time.monotonic() < until:
+                time.sleep(_POLL_SECONDS)
+            # What the command itself started and left behind belongs to its session, too.
+            self._signal(signal.SIGKILL)
             self._process.wait()
         if self._process.stdout:
             self._process.stdout.close()
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -134,6 +134,15 @@ class Source(Protocol):
 def may_be_several(kind: Kind) -> bool:
     """Return whether a sensor has a table for each of several sources, and none of itself."""
     return bool(getattr(kind, "MANY", False))
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A source that holds something open, such as a process of its own."""
+
+    def close(self) -> None:
+        """Let go of it. Called when the source is given up and at the end of the run, and only once."""
+        ...
 
 
 class Kind(Protocol):

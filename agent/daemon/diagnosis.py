@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import queue
 import shutil
+import sys
 import threading
 import time
 from pathlib import Path
@@ -12,10 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from agent.boards.board import recognise
+from agent.boards.python import python_note
 from agent.core.clock import is_synced
 from agent.core.errors import Absent, EmberdError, Unusable
 from agent.core.message import VERSION, Status
-from agent.core.sensor import Surroundings
+from agent.core.sensor import Closing
 from agent.core.tree import Tree
 from agent.daemon import wiring
 from agent.engine.about import about
@@ -27,9 +31,10 @@ from agent.workload.plan import Ready, Refused
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from agent.boards.board import Board
     from agent.core.config import Config, WorkloadConfig
     from agent.core.record import Reading
-    from agent.core.sensor import Kind, SensorConfig
+    from agent.core.sensor import Kind, SensorConfig, Source, Surroundings
     from agent.daemon.wiring import Host
 
 FIND_SECONDS: Final = 5.0
@@ -39,6 +44,8 @@ BROKER_SECONDS: Final = 12.0
 LOW_SPACE_RATIO: Final = 1.5
 _POLL_SECONDS: Final = 0.05
 _MOST_SHOWN: Final = 4
+# What comes once a period, such as a line of a program, may have just been missed.
+_PERIODS: Final = 1.5
 _DIFFERENCE_SECONDS: Final = 0.25
 
 
@@ -61,11 +68,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 def diagnose(config: Config, host: Host, kinds: Mapping[str, Kind]) -> Iterator[Finding]:
     """Try everything once, in the order in which a device needs it."""
     board = Tree(Path(config.sensors.root))
+    recognised = recognise(board, platform.machine())
+    surroundings = wiring.build_surroundings(board, recognised, host, {"agent": os.getpid()})
     yield from _identity(config, board)
+    yield from _python(recognised)
     yield _clock(board)
     for name, kind in kinds.items():
         for table in config.sensors.tables[name]:
-            yield _sensor(name, kind, table, board)
+            yield _sensor(name, kind, table, surroundings)
     yield from _runtimes(config)
     for workload in config.workload:
         yield _workload(config, workload, host)
@@ -89,6 +99,12 @@ def _identity(config: Config, board: Tree) -> Iterator[Finding]:
     )
 
 
+def _python(board: Board) -> Iterator[Finding]:
+    note = python_note(board, sys.version_info[:2])
+    if note:
+        yield Finding(name="python", status="fail", seen=f"Python {platform.python_version()} on {board.name}", mend=note)
+
+
 def _clock(board: Tree) -> Finding:
     if is_synced(board):
         return Finding(name="clock", status="ok", seen="synchronised")
@@ -100,11 +116,10 @@ def _clock(board: Tree) -> Finding:
     )
 
 
-def _sensor(name: str, kind: Kind, config: SensorConfig, board: Tree) -> Finding:
+def _sensor(name: str, kind: Kind, config: SensorConfig, surroundings: Surroundings) -> Finding:
     label = f"sensor {name}"
     if config.enabled.value is False:
         return Finding(name=label, status="absent", seen="switched off in the configuration")
-    surroundings = Surroundings(board=board, machine=wiring.MACHINE, processes=lambda: {"agent": os.getpid()})
     answers: queue.Queue[Finding] = queue.Queue()
 
     def attempt() -> None:
@@ -113,7 +128,7 @@ def _sensor(name: str, kind: Kind, config: SensorConfig, board: Tree) -> Finding
     # A source that hangs must not hang the doctor.
     threading.Thread(target=attempt, daemon=True).start()
     try:
-        return answers.get(timeout=FIND_SECONDS)
+        return answers.get(timeout=FIND_SECONDS + _PERIODS * config.period)
     except queue.Empty:
         return Finding(
             name=label,
@@ -126,6 +141,7 @@ def _sensor(name: str, kind: Kind, config: SensorConfig, board: Tree) -> Finding
 def _try_sensor(name: str, kind: Kind, config: SensorConfig, surroundings: Surroundings) -> Finding:
     label = f"sensor {name}"
     required = config.enabled.value is True
+    source: Source | None = None
     try:
         source = kind.find(config, surroundings)
         reads = source.read()
@@ -142,6 +158,9 @@ def _try_sensor(name: str, kind: Kind, config: SensorConfig, surroundings: Surro
             seen=str(error) or type(error).__name__,
             mend=f"switch it off: [sensors.{name}] enabled = false",
         )
+    finally:
+        if isinstance(source, Closing):
+            source.close()
     faults = "; ".join(f"{fault.name}: {fault.reason}" for fault in reads.faults)
     shown = ", ".join(_shown(reading, several=len(kind.METRICS) > 1) for reading in reads.readings[:_MOST_SHOWN])
     more = f" and {len(reads.readings) - _MOST_SHOWN} more" if len(reads.readings) > _MOST_SHOWN else ""

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent.analysis.work import Work
-from agent.core import processors
+from agent.core import command, processors
 from agent.core.config import Config
+from agent.core.device import CharacterDevice
 from agent.core.sensor import Surroundings
 from agent.core.tree import Tree
 from agent.engine import cores as core_plans
@@ -20,12 +21,14 @@ from agent.engine.window import AGENT
 from agent.publish.publisher import Publisher, Sink
 from agent.publish.spool import Spool
 from agent.publish.stamp import Name
+from agent.sensors._i2c import LinuxBus
 from agent.workload import model as models
 from agent.workload.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from agent.boards.board import Board
     from agent.core.clock import Clock
     from agent.core.config import WorkloadConfig
     from agent.core.sensor import Kind
@@ -106,12 +109,7 @@ def build_engine(config: Config, host: Host, kinds: Mapping[str, Kind], duration
     facts = about(config, board, MACHINE)
     cores = plan_cores(config, host.allowed)
     roster: dict[str, int] = {AGENT: os.getpid()}
-    surroundings = Surroundings(
-        board=board,
-        machine=MACHINE,
-        processes=lambda: dict(roster),
-        clock_is_measured=facts.board.clock_is_measured,
-    )
+    surroundings = build_surroundings(board, facts.board, host, roster)
     return Engine(
         about=facts,
         board=board,
@@ -135,6 +133,28 @@ def build_engine(config: Config, host: Host, kinds: Mapping[str, Kind], duration
         duration_seconds=duration_seconds,
         exits=not host.is_service,
         start=host.start,
+    )
+
+
+def build_surroundings(tree: Tree, board: Board, host: Host, roster: Mapping[str, int]) -> Surroundings:
+    """Return what sensors may touch of the real machine.
+
+    Args:
+        tree: in which the board is looked up.
+        board: what it was recognised as.
+        host: what the machine offers.
+        roster: the processes to watch, by name; looked at anew for each reading.
+    """
+    return Surroundings(
+        board=tree,
+        machine=MACHINE,
+        processes=lambda: dict(roster),
+        clock_is_measured=board.clock_is_measured,
+        clock=host.clock,
+        bus=LinuxBus,
+        run=command.run,
+        start=command.LineProcess,
+        device=CharacterDevice,
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from agent.core.errors import Absent, Unusable
 from agent.core.record import Fault, Reads, Sample
-from agent.core.sensor import may_be_several
+from agent.core.sensor import Closing, may_be_several
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,7 @@ FIND_SECONDS: Final = 5.0
 JITTER_RATIO: Final = 0.05
 # A read that begins later than this part of its period counts as late.
 LATE_RATIO: Final = 0.5
+STOP_SECONDS: Final = 2.0
 # What a consumer that stopped consuming may cost.
 MOST_WAITING: Final = 100_000
 
@@ -77,6 +78,7 @@ class Sampler:
         self._clock = clock
         self._samples: deque[Sample] = deque(maxlen=MOST_WAITING)
         self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
         self._places = [
             _Place(name, kind, config, str(getattr(config, "rail", "")) if may_be_several(kind) else "")
             for name, kind in kinds.items()
@@ -91,7 +93,9 @@ class Sampler:
             Unusable: a sensor with `enabled = true` is not here, or does not answer.
         """
         for place in self._places:
-            threading.Thread(target=self._run, args=(place,), name=f"sensor {place.title}", daemon=True).start()
+            thread = threading.Thread(target=self._run, args=(place,), name=f"sensor {place.title}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
         for place in self._places:
             if place.config.enabled.value is not True:
                 continue
@@ -101,8 +105,14 @@ class Sampler:
                 raise Unusable(f"sensor {place.title} is enabled, but not here: {place.absent}")
 
     def stop(self) -> None:
-        """Ask every thread to end. One that hangs in its source is left behind; it ends with the process."""
+        """End every thread, and let go of what its source holds open.
+
+        One that hangs in its source is left behind after two seconds; it ends with the process.
+        """
         self._stop.set()
+        until = time.monotonic() + STOP_SECONDS
+        for thread in self._threads:
+            thread.join(max(until - time.monotonic(), 0.0))
 
     def take(self) -> list[Sample]:
         """Return the samples since the last call, in the order in which they were made."""
@@ -151,12 +161,22 @@ class Sampler:
             sample, lost = self._read(place, source, late, missed)
             self._samples.append(sample)
             if lost:
+                self._close(source)
                 source = None
             # A deadline on the grid, so that jitter does not add up; those that passed are skipped, never made up for.
             due = deadline - (deadline % period) + period * (missed + 1)
             deadline = due + generator.uniform(0.0, JITTER_RATIO) * period
             if lost:
                 deadline = min(deadline, begin + LOOK_AGAIN_SECONDS)
+        self._close(source)
+
+    @staticmethod
+    def _close(source: object) -> None:
+        if isinstance(source, Closing):
+            try:
+                source.close()
+            except Exception as error:  # noqa: BLE001 - the one guard: what cannot even be let go of must not end the thread
+                LOGGER.debug("a source cannot be closed: %s", error)
 
     def _find(self, place: _Place) -> Source | None:
         place.reading_since = self._now()

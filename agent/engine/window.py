@@ -8,11 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from agent.analysis import firmware
 from agent.analysis.gauge import Readings, tidy
 from agent.core.message import (
     VERSION,
     AgentWindow,
     Cgroup,
+    Firmware,
+    Gauge,
     Memory,
     Pressure,
     SensorHealth,
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 # The name under which the monitor's own figures arrive.
 AGENT: Final = "agent"
+# The words of a Raspberry Pi's firmware, and what the kernel saw of them in its last seconds.
+FIRMWARE: Final = "firmware"
+FIRMWARE_RECENT: Final = "firmware_recent"
 _PROCESS: Final = "process."
 _NANOSECONDS: Final = 1_000_000_000
 
@@ -76,6 +82,8 @@ class Assembly:
     shared_core: bool
     _readings: Readings = field(init=False)
     _labels: dict[str, str] = field(default_factory=dict)
+    _words: dict[str, list[int]] = field(default_factory=dict)
+    _words_before: dict[str, int] = field(default_factory=dict)
     _health: dict[str, _Health] = field(default_factory=dict)
     _hung: dict[tuple[str, str], int] = field(default_factory=dict)
     _hung_before: frozenset[tuple[str, str]] = frozenset()
@@ -101,6 +109,8 @@ class Assembly:
         self._readings.add(f"{sample.sensor}.", sample.reads.readings, sample.at_seconds)
         for label in sample.reads.labels:
             self._labels[label.metric] = label.text
+        for flags in sample.reads.flags:
+            self._words.setdefault(flags.metric, []).append(flags.bits)
         health = self._health.setdefault(sample.sensor, _Health())
         health.reads += 1
         health.faults += len(sample.reads.faults)
@@ -117,6 +127,9 @@ class Assembly:
         }
         self._count_hung(hung)
         readings = self._readings
+        temperatures = readings.gauges("temperature_celsius") or {}
+        powers = readings.gauges("power_watts") or {}
+        board = self.about.board
         window = Window(
             v=VERSION,
             boot_id=self.about.boot_id,
@@ -129,14 +142,15 @@ class Assembly:
             simulated=self.about.simulated,
             source_root=self.about.source_root,
             workloads=workloads,
-            temperature_celsius=readings.gauges("temperature_celsius"),
+            temperature_celsius=_with_chosen("board.soc", board.choose_soc(temperatures), temperatures),
             frequency_hertz=readings.gauges("frequency_hertz"),
             requested_frequency_hertz=readings.gauges("requested_frequency_hertz"),
-            power_watts=readings.gauges("power_watts"),
+            power_watts=_with_chosen("board.input", board.choose_input(powers), powers),
             voltage_volts=readings.gauges("voltage_volts"),
             current_amperes=readings.gauges("current_amperes"),
             load_ratio=readings.gauges("load_ratio"),
             fan_rpm=readings.gauges("fan_rpm"),
+            firmware=self._firmware(),
             throttle=Throttle(state="unknown") if workloads else None,
             trip_celsius=readings.last("trip_celsius"),
             cooling_level=readings.last("cooling_level"),
@@ -153,6 +167,8 @@ class Assembly:
         self._begin = end.monotonic_nanoseconds
         readings.clear()
         self._labels.clear()
+        self._words_before.update({metric: words[-1] for metric, words in self._words.items()})
+        self._words.clear()
         # A source that is read more rarely than windows close is still here.
         self._health = {name: _Health() for name in self._health}
         return window
@@ -231,6 +247,14 @@ class Assembly:
         found = {name.removeprefix("memory."): int(value) for name, value in (self._readings.last("memory_bytes") or {}).items()}
         return Memory(**found) if found else None
 
+    def _firmware(self) -> Firmware | None:
+        return firmware.fold(
+            self._words.get(FIRMWARE, ()),
+            self._words_before.get(FIRMWARE),
+            self._words.get(FIRMWARE_RECENT, ()),
+            self._words_before.get(FIRMWARE_RECENT),
+        )
+
     def _cgroup(self) -> Cgroup | None:
         found = {
             name.removeprefix("cgroup."): int(value)
@@ -268,3 +292,10 @@ class Assembly:
             bytes_written=self._rise("written_bytes_total", AGENT),
             stolen_ratio=cpu_ratio if self.shared_core else None,
         )
+
+
+def _with_chosen(title: str, chosen: str | None, gauges: dict[str, Gauge]) -> dict[str, Gauge] | None:
+    """Return gauges with the one that stands for the board repeated under its title."""
+    if chosen is not None:
+        return {**gauges, title: gauges[chosen]}
+    return gauges or None

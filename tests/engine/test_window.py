@@ -134,7 +134,8 @@ def test_a_workload_without_inferences_has_counts_and_no_figures() -> None:
 def test_a_gauge_of_one_window_is_absent_from_the_next_if_nothing_was_read() -> None:
     made = assembly()
     made.sample(sample("thermal", reading("temperature_celsius", 45.0, "cpu")))
-    assert wire(close(made, 10.0))["temperature_celsius"] == {"thermal.cpu": {"last": 45.0, "min": 45.0, "mean": 45.0, "max": 45.0}}
+    gauge = {"last": 45.0, "min": 45.0, "mean": 45.0, "max": 45.0}
+    assert wire(close(made, 10.0))["temperature_celsius"] == {"thermal.cpu": gauge, "board.soc": gauge}
     assert "temperature_celsius" not in wire(close(made, 20.0))
 
 
