@@ -14,6 +14,7 @@ import pytest
 from agent.commands.main import COMMANDS
 from agent.core import configfile, message
 from agent.core.config import Config
+from agent.core.sensor import may_be_several
 from agent.engine import catalogue
 from agent.workload import model as models
 
@@ -39,6 +40,11 @@ def test_config_toml_uncommented_is_the_defaults() -> None:
     lines = [line[1:] for line in read("config.toml").splitlines() if line.startswith("#") and not line.startswith("# ")]
     document = tomllib.loads("\n".join(lines))
     kinds = catalogue.kinds()
+    for name, kind in kinds.items():
+        if may_be_several(kind):
+            # There is none by default: what stands in the file is one as an example, with every key's default.
+            (example,) = document["sensors"].pop(name)
+            assert configfile.parse({"sensors": {name: [example]}}, kinds) == configfile.parse({"sensors": {name: [{}]}}, kinds)
     assert configfile.parse(document, kinds) == configfile.parse({}, kinds)
     assert configfile.parse(tomllib.loads(read("config.toml")), kinds) == configfile.parse({}, kinds)
 
@@ -49,7 +55,8 @@ def test_every_key_is_in_the_manual() -> None:
         assert f"{table.name}]" in manual
     for name, kind in catalogue.kinds().items():
         for key in kind.Config.__struct_fields__:
-            assert f"`[sensors.{name}]` `{key}`" in manual
+            place = f"[[sensors.{name}]]" if may_be_several(kind) else f"[sensors.{name}]"
+            assert f"`{place}` `{key}`" in manual
 
 
 def test_every_command_and_its_options_are_documented() -> None:

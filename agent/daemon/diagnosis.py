@@ -162,8 +162,12 @@ def _try_sensor(name: str, kind: Kind, config: SensorConfig, surroundings: Surro
         if isinstance(source, Closing):
             source.close()
     faults = "; ".join(f"{fault.name}: {fault.reason}" for fault in reads.faults)
-    shown = ", ".join(_shown(reading, several=len(kind.METRICS) > 1) for reading in reads.readings[:_MOST_SHOWN])
-    more = f" and {len(reads.readings) - _MOST_SHOWN} more" if len(reads.readings) > _MOST_SHOWN else ""
+    words = [f"{label.metric} {label.text}" for label in reads.labels] + [
+        f"{flags.metric} {flags.bits:#x}" for flags in reads.flags
+    ]
+    words += [_shown(reading, several=len(kind.METRICS) > 1) for reading in reads.readings]
+    shown = ", ".join(words[:_MOST_SHOWN])
+    more = f" and {len(words) - _MOST_SHOWN} more" if len(words) > _MOST_SHOWN else ""
     if faults:
         return Finding(name=label, status="warn", seen=f"{shown}{more}; failed: {faults}")
     return Finding(name=label, status="ok", seen=f"{shown}{more}")

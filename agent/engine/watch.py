@@ -56,7 +56,10 @@ class Watch:
             name = f"{sample.sensor}.{fault.name}" if fault.name else sample.sensor
             failed.add(name)
             turns += self._failed(name, fault.reason, sample.at_seconds)
-        answered = {f"{sample.sensor}.{reading.name}" for reading in sample.reads.readings}
+        reads = sample.reads
+        answered = {f"{sample.sensor}.{reading.name}" for reading in reads.readings}
+        answered |= {f"{sample.sensor}.{flags.metric}" for flags in reads.flags}
+        answered |= {f"{sample.sensor}.{label.metric}" for label in reads.labels}
         if sample.sensor not in failed:
             answered.add(sample.sensor)
         for name in answered - failed:

@@ -31,6 +31,9 @@ _FOLDER: Final = "sys/class/thermal"
 _COLDEST_CELSIUS: Final = -40.0
 _HOTTEST_CELSIUS: Final = 150.0
 _POWERED_DOWN: Final = frozenset({-256_000, -274_000})
+# A Jetson's power chip has no sensor that the kernel can read; its zone says one of these for ever.
+_PMIC: Final = "PMIC"
+_PMIC_PLACEHOLDERS: Final = frozenset({100_000, 50_000})
 _REDISCOVER_READS: Final = 60
 
 
@@ -86,7 +89,7 @@ class ThermalZones:
             if _is_off(str(error), has_answered=name in self._seen):
                 return None
             raise
-        if thousandths in _POWERED_DOWN:
+        if thousandths in _POWERED_DOWN or (name.startswith(_PMIC) and thousandths in _PMIC_PLACEHOLDERS):
             return None
         celsius = thousandths / 1000
         if not _COLDEST_CELSIUS <= celsius <= _HOTTEST_CELSIUS or thousandths == 0:

@@ -51,6 +51,8 @@ def test_a_machine_without_any_name_is_called_by_its_architecture(plant: Plant, 
 def test_a_simulated_board_is_itself_whatever_machine_it_stands_on(plant: Plant) -> None:
     board = recognise(plant({MODEL: "Raspberry Pi 5 Model B Rev 1.0", f"{DMI}/product_name": "NUC"}), "x86_64")
     assert (board.name, board.family, board.clock_is_measured) == ("Raspberry Pi 5 Model B Rev 1.0", "raspberry-pi", False)
+    board = recognise(plant({MODEL: "Radxa ROCK 5B"}), "x86_64")
+    assert (board.name, board.family, board.clock_is_measured) == ("Radxa ROCK 5B", "generic", False)
 
 
 # Raspberry Pi.

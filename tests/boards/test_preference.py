@@ -97,6 +97,7 @@ def test_the_socs_temperature_is_chosen_by_what_the_board_calls_it(
         ("orin", ["tegrastats.vdd_cpu_gpu_cv", "tegrastats.vdd_in", "tegrastats.vdd_soc"], "tegrastats.vdd_in"),
         ("orin", ["hwmon.ina3221.VDD_CPU_GPU_CV", "hwmon.ina3221.VDD_SOC"], None),
         ("nano", ["tegrastats.pom_5v_in", "tegrastats.pom_5v_cpu", "tegrastats.pom_5v_gpu"], "tegrastats.pom_5v_in"),
+        ("nano", ["iio.POM_5V_CPU", "iio.POM_5V_IN", "tegrastats.pom_5v_in"], "iio.POM_5V_IN"),
         ("nano", ["iio.ina3221x.POM_5V_IN", "tegrastats.pom_5v_in"], "iio.ina3221x.POM_5V_IN"),
         # An AGX measures parts of what it takes in, and no sum of them is the whole.
         ("agx", ["tegrastats.vdd_gpu_soc", "tegrastats.vdd_cpu_cv", "tegrastats.vin_sys_5v0"], None),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,6 @@ from agent.sensors import thermal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from agent.core.record import Reads
 
@@ -241,11 +241,22 @@ def errors_for(tree: Tree, number: int, errno: int) -> Callable[[pytest.MonkeyPa
     def install(patch: pytest.MonkeyPatch) -> None:
         really = os.open
 
-        def refuse(path: Path, flags: int) -> int:
-            if path == refused:
+        def refuse(path: str, flags: int) -> int:
+            if Path(path) == refused:
                 raise OSError(errno, os.strerror(errno))
             return really(path, flags)
 
         patch.setattr(os, "open", refuse)
 
     return install
+
+
+def test_the_zone_of_a_jetsons_power_chip_that_always_says_the_same_is_absent(plant: Plant) -> None:
+    for placeholder in ("100000", "50000"):
+        reads = find(plant({**zone(0, "PMIC-Die", placeholder), **zone(1, "CPU-therm", "36500")})).read()
+        assert temperatures(reads) == {"CPU-therm": 36.5}
+        assert reads.faults == ()
+    assert temperatures(find(plant({**zone(0, "PMIC-Die", "51234"), **zone(1, "CPU-therm", "100000")})).read()) == {
+        "PMIC-Die": 51.234,
+        "CPU-therm": 100.0,
+    }
