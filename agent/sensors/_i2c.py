@@ -17,7 +17,6 @@ import enum
 import errno
 import fcntl
 import struct
-import weakref
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from smbus2 import SMBus, i2c_msg
@@ -67,8 +66,6 @@ class LinuxBus:
     def __init__(self, path: Path) -> None:
         """Open it; raises OSError."""
         self._bus = SMBus()
-        # Nobody closes a source that is dropped; its descriptor goes with it.
-        self._close = weakref.finalize(self, self._bus.close)
         self._one_read_each = False
         try:
             self._bus.open(str(path))
@@ -97,8 +94,8 @@ class LinuxBus:
         self._one_read_each = True
 
     def close(self) -> None:
-        """Close it."""
-        self._close()
+        """Close it; closing it again does nothing."""
+        self._bus.close()
 
 
 def _parts(messages: Sequence[Any]) -> list[Sequence[Any]]:

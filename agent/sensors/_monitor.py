@@ -139,11 +139,10 @@ class Monitor:
             SensorFault: it does not keep its settings.
             OSError: the transfer failed.
         """
-        now = self._clock.monotonic_nanoseconds()
-        _, difference = self._check(now)
+        _, difference = self._check(self._clock.monotonic_nanoseconds())
         if difference:
             self._write()
-        self._new_at = now
+        self._new_at = self._clock.monotonic_nanoseconds()
 
     def read(self) -> Reads:
         """Return what it measured since the last reading; nothing where no result has come since."""
@@ -158,7 +157,7 @@ class Monitor:
             else:
                 values, difference = self._check(now)
             if difference:
-                return self._remind(now, difference)
+                return self._remind(difference)
         except OSError as error:
             return self._failed(error)
         except (Absent, SensorFault):
@@ -167,8 +166,13 @@ class Monitor:
         self._failures = 0
         if not values[0] & self._ready:
             return self._wait(now)
-        self._new_at = now
+        # By now, not before: whoever was kept waiting by the bus or by the scheduler waited for the bus and the scheduler.
+        self._new_at = self._clock.monotonic_nanoseconds()
         return self._chip.decode(values)
+
+    def close(self) -> None:
+        """Close the bus."""
+        self._bus.close()
 
     def _check(self, now: int) -> tuple[tuple[int, ...], str]:
         """Return what a reading reads, and in which settings the chip differs."""
@@ -211,11 +215,11 @@ class Monitor:
         if difference:
             raise SensorFault(f"does not keep its settings: {difference}")
 
-    def _remind(self, now: int, reason: str) -> Reads:
+    def _remind(self, reason: str) -> Reads:
         """Write the settings again. What was just read was measured under others: it is no reading."""
         self._write()
         self._check_at = 0
-        self._new_at = now
+        self._new_at = self._clock.monotonic_nanoseconds()
         self._failures = 0
         return Reads(faults=(Fault(name=self._config.rail, reason=f"lost its settings ({reason}); they were written again"),))
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -237,15 +236,6 @@ def test_a_closed_bus_is_closed_and_may_be_closed_again(kernel: Kernel, node: Pa
     assert open_descriptors(node) == 0
     with pytest.raises(OSError, match="closed"):
         bus.claim(0x40)
-
-
-def test_a_bus_that_is_dropped_takes_its_descriptor_with_it(kernel: Kernel, node: Path) -> None:
-    """A source that is looked for anew, or a configuration that is read again, drops buses without closing them."""
-    bus = LinuxBus(node)
-    bus.claim(0x40)
-    del bus
-    gc.collect()
-    assert open_descriptors(node) == 0
 
 
 def test_a_bus_that_is_not_there_is_an_error_of_the_system(node: Path) -> None:

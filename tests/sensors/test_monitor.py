@@ -6,7 +6,7 @@ import errno
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from _chips import SystemHand
@@ -22,6 +22,8 @@ from agent.engine.sampler import Sampler
 from agent.sensors import ina226
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agent.core.record import Reads, Sample
     from agent.sensors._monitor import Monitor
 
@@ -137,6 +139,23 @@ def test_a_chip_that_stops_is_a_fault_after_three_periods_until_it_goes_on(bench
     bench.chip.stopped = False
     bench.hand.advance(0.1)
     assert values(monitor.read())
+
+
+def test_a_transfer_that_took_long_is_not_taken_for_a_chip_that_stopped(bench: Bench) -> None:
+    """A reader without a core for twelve periods, between asking for the time and asking the chip, was told of a silent chip."""
+    monitor = bench.found()
+    carry = bench.wire.carry
+
+    def slowly(messages: Sequence[Any]) -> None:
+        bench.hand.advance(1.2)
+        carry(messages)
+
+    bench.wire.carry = slowly  # type: ignore[method-assign]
+    assert monitor.read().readings
+    bench.wire.carry = carry  # type: ignore[method-assign]
+    bench.hand.advance(bench.span_seconds / 10)
+    reads = monitor.read()
+    assert (reads.readings, reads.faults) == ((), ())
 
 
 @pytest.mark.parametrize("kind", ["ina226", "ina228", "ina238", "ina260", "ina3221"])
@@ -477,6 +496,7 @@ def test_the_sampler_reads_it_under_its_files_name_and_its_rail() -> None:
         time.sleep(0.005)
         samples += sampler.take()
     sampler.stop()
+    assert bench.wire.left_open == 0
     assert sampler.found() == ("ina226.board",)
     assert {sample.sensor for sample in samples} == {"ina226"}
     assert values(samples[-1].reads, "board")["power_watts"] == pytest.approx(5.0)
