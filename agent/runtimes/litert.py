@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import importlib
 import importlib.util
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,8 @@ class Litert:
 
     def version(self) -> str:
         """Return `litert` and the package's version."""
-        return f"{NAME} {importlib.metadata.version('ai-edge-litert')}"
+        # The package says it itself; the standard way to ask for it costs a workload more than a megabyte.
+        return f"{NAME} {importlib.import_module(PACKAGE).__version__}"
 
     def load(self, request: Request) -> Session:
         """Load a model; see `Runtime.load`."""

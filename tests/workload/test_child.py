@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from agent.core.ring import Flag
+from agent.workload import inputs
 from agent.workload import model as models
 from agent.workload.plan import Ready, Refused
 
@@ -92,7 +93,7 @@ def test_a_process_that_is_ready_says_what_it_has_loaded(
     assert answer.delegated_nodes is not None
     assert nodes / 2 < answer.delegated_nodes <= nodes
     assert answer.delegates == ("xnnpack",)
-    assert (answer.input_kind, answer.input_count) == ("random", 8)
+    assert (answer.input_kind, answer.input_count) == ("random", inputs.RANDOM_ITEMS)
     assert answer.outputs_checked
     assert answer.warmup_count == 10
     assert 0 < answer.init_seconds < took
