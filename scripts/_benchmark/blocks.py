@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Segment = Callable[[], NDArray[np.float64]]
+    Summary = Callable[[NDArray[np.float64]], np.float64]
 
 SEGMENTS: Final = 4
 
 
 class Blocks(msgspec.Struct, kw_only=True):
-    """The median of both sides in each block of one process, all in one unit.
+    """The value of both sides in each block of one process, all in one unit.
 
     Attributes:
         first: A in each block A B B A.
@@ -38,27 +39,46 @@ class Blocks(msgspec.Struct, kw_only=True):
     inner: list[float] = []
 
 
-def interleave(first: Segment, second: Segment, count: int, noise_count: int, seed: int) -> Blocks:
-    """Return `count` blocks A B B A and `noise_count` blocks A A A A, in an order drawn by the seed.
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """How the blocks are laid out.
+
+    Attributes:
+        count: blocks that compare.
+        noise_count: blocks that show the noise.
+        rounds: how many times a block goes A B B A.
+        seed: of the order of the two kinds.
+    """
+
+    count: int
+    noise_count: int
+    rounds: int = 1
+    seed: int = 0
+
+
+def interleave(first: Segment, second: Segment, shape: Shape, summary: Summary) -> Blocks:
+    """Return the blocks of both kinds, made in an order drawn by the seed.
 
     Args:
         first: does A for one segment and returns its samples.
         second: does B.
-        count: of blocks that compare.
-        noise_count: of blocks that show the noise.
-        seed: of the order.
+        shape: how many of what.
+        summary: makes one value of all samples that a block has of one side.
     """
-    order = [False] * count + [True] * noise_count
-    random.Random(seed).shuffle(order)  # noqa: S311 - spreads blocks, guards nothing
+    order = [False] * shape.count + [True] * shape.noise_count
+    random.Random(shape.seed).shuffle(order)  # noqa: S311 - spreads blocks, guards nothing
     blocks = Blocks()
     for is_noise in order:
-        outside, inside = _block(first, first if is_noise else second)
-        (blocks.outer if is_noise else blocks.first).append(outside)
-        (blocks.inner if is_noise else blocks.second).append(inside)
+        outside, inside = _block(first, first if is_noise else second, shape.rounds)
+        (blocks.outer if is_noise else blocks.first).append(float(summary(outside)))
+        (blocks.inner if is_noise else blocks.second).append(float(summary(inside)))
     return blocks
 
 
-def _block(outside: Segment, inside: Segment) -> tuple[float, float]:
-    begin = outside()
-    middle = np.concatenate((inside(), inside()))
-    return float(np.median(np.concatenate((begin, outside())))), float(np.median(middle))
+def _block(outside: Segment, inside: Segment, rounds: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    outer, inner = [], []
+    for _ in range(rounds):
+        outer.append(outside())
+        inner.append(inside())
+        inner.append(inside())
+        outer.append(outside())
+    return np.concatenate(outer), np.concatenate(inner)

@@ -101,6 +101,7 @@ def _run(settings: Settings, runtime: str, model: Path, library: Path, seconds: 
         seconds=seconds,
         fewest=FEWEST_BLOCKS // PROCESSES,
         noise_ratio=1.0,
+        rounds=1,
         segment_seconds=SEGMENT_SECONDS,
         seed=seed,
         model=str(model),

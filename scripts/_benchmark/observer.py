@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 BUDGET_RATIO: Final = 1.02
 FEWEST_BLOCKS: Final = 40
-# Long enough that the monitor works in each: it looks at the ring every 0.5 s, and at once when it is continued.
-SEGMENT_SECONDS: Final = 0.4
+# Short segments, so that a machine that changes its speed changes both sides; many of them in a block, so that the monitor, which
+# looks at the ring every 0.5 s, works in each block.
+SEGMENT_SECONDS: Final = 0.1
+ROUNDS: Final = 4
 _START_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.2
 # A slow board takes longer than it was given: the fewest blocks are made all the same.
@@ -48,12 +50,12 @@ def measure(settings: Settings) -> dict[str, object]:
     figures.update(dict.fromkeys(settings.missing, "not installed"))
     return {
         "how": (
-            "blocks A B B A in one workload process on its core, over one interpreter object. A: the product's own loop (four "
-            "clock reads, ring record, output checks) while the product's monitor (engine, every sensor, spool) runs in a "
-            "second process on another core, reading the ring. B: set_tensor, invoke, get_tensor in a plain loop while the "
-            "monitor is stopped by SIGSTOP. A segment's value is its whole time by its inferences; a_a has A in both places. "
-            "A pays besides for a counter that ends the segment, for a check of an output at each segment's begin instead of "
-            "one a second, and for what the monitor catches up on when it is continued"
+            "blocks of four times A B B A in one workload process on its core, over one interpreter object. A: the product's own "
+            "loop (four clock reads, ring record, output checks) while the product's monitor (engine, every sensor, spool) runs in "
+            "a second process on another core, reading the ring. B: set_tensor, invoke, get_tensor in a plain loop while the "
+            "monitor is stopped by SIGSTOP. A block's value is the time that inferences took in its A over that in its B; a_a has "
+            "A in both places. A pays besides for a counter that ends the segment, for a check of an output at each segment's "
+            "begin instead of one a second, and for what the monitor catches up on when it is continued"
         ),
         "figures": figures,
     }
@@ -69,6 +71,7 @@ def _compare(settings: Settings, runtime: str, model: Path, seconds: float) -> f
         seconds=seconds,
         fewest=FEWEST_BLOCKS,
         noise_ratio=0.5,
+        rounds=ROUNDS,
         segment_seconds=SEGMENT_SECONDS,
         seed=settings.seed,
         model=str(model),

@@ -19,7 +19,7 @@ from agent.runtimes import runtime as runtimes
 from agent.workload import inputs
 from agent.workload.schedule import Schedule
 
-from .blocks import Blocks, interleave
+from .blocks import Blocks, Shape, interleave
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,8 +102,9 @@ def measure(condition: Condition) -> Recorded:
     gc.collect()
     gc.freeze()
     gc.disable()
+    shape = Shape(count=condition.blocks, noise_count=condition.blocks, seed=condition.seed)
     with _reader(descriptor, cores[0]) as process:
-        blocks = interleave(record, look, condition.blocks, condition.blocks, condition.seed)
+        blocks = interleave(record, look, shape, np.median)
         empty = np.concatenate([call(_do_nothing) for _ in range(_EMPTY_SEGMENTS)])
         read, lost = _ask(process)
     return Recorded(

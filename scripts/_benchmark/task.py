@@ -18,6 +18,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         seconds: how long all blocks together are to take.
         fewest: blocks that compare, whatever they take.
         noise_ratio: blocks that show the noise, for each block that compares.
+        rounds: how many times a block goes A B B A.
         segment_seconds: how long a segment is to take at least.
         model: the file that both sides run.
         library: the compiled C loop (`loop` only).
@@ -29,6 +30,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     fewest: int
     noise_ratio: float
+    rounds: int
     segment_seconds: float
     seed: int
     library: str = ""

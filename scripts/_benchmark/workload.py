@@ -24,7 +24,7 @@ from agent.workload import __main__ as worker
 from agent.workload import loop
 
 from .anchor import anchor
-from .blocks import SEGMENTS, interleave
+from .blocks import SEGMENTS, Shape, interleave
 from .task import Outcome, Task
 
 if TYPE_CHECKING:
@@ -53,11 +53,10 @@ class _SegmentEnd(Exception):  # noqa: N818 - no error, the only way out of an e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Size:
-    """How much is done."""
+    """How much is done: inferences in a segment, and the blocks."""
 
     inferences: int
-    blocks: int
-    noise_blocks: int
+    shape: Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +105,10 @@ class Work:
         self.infer_bare(FEWEST_INFERENCES)
         each_seconds = (time.monotonic() - begin) / FEWEST_INFERENCES
         inferences = max(round(task.segment_seconds / each_seconds), FEWEST_INFERENCES)
-        block_seconds = SEGMENTS * (inferences + SETTLE_INFERENCES) * each_seconds
-        blocks = max(round(task.seconds / block_seconds / (1.0 + task.noise_ratio)), task.fewest)
-        return _Size(inferences=inferences, blocks=blocks, noise_blocks=round(blocks * task.noise_ratio))
+        block_seconds = task.rounds * SEGMENTS * (inferences + SETTLE_INFERENCES) * each_seconds
+        count = max(round(task.seconds / block_seconds / (1.0 + task.noise_ratio)), task.fewest)
+        shape = Shape(count=count, noise_count=round(count * task.noise_ratio), rounds=task.rounds, seed=task.seed)
+        return _Size(inferences=inferences, shape=shape)
 
 
 def against_c(work: Work, task: Task) -> Outcome:
@@ -128,7 +128,7 @@ def against_c(work: Work, task: Task) -> Outcome:
     def in_c() -> NDArray[np.float64]:
         return time_calls(SETTLE_INFERENCES + count)[SETTLE_INFERENCES:].astype(np.float64)
 
-    blocks = interleave(recorded, in_c, size.blocks, size.noise_blocks, task.seed)
+    blocks = interleave(recorded, in_c, size.shape, np.median)
     return Outcome(blocks=blocks, segment_inferences=count)
 
 
@@ -170,7 +170,7 @@ def against_bare(work: Work, task: Task) -> Outcome:
         return np.array([(time.monotonic_ns() - begin) / count])
 
     try:
-        blocks = interleave(observed, bare, size.blocks, size.noise_blocks, task.seed)
+        blocks = interleave(observed, bare, size.shape, np.mean)
     finally:
         monitor.run()
     return Outcome(blocks=blocks, segment_inferences=count)
